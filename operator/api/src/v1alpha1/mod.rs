@@ -1,0 +1,15 @@
+//! Version `v1alpha1` of the group `penin.ai`.
+
+pub mod anchor;
+pub mod challenger;
+pub mod cycle;
+pub mod gate;
+mod reference;
+mod result;
+
+pub use anchor::{LedgerAnchor, LedgerAnchorSpec, LedgerAnchorStatus};
+pub use challenger::{Challenger, ChallengerPhase, ChallengerSpec, ChallengerStatus};
+pub use cycle::{PeninCycle, PeninCycleSpec, PeninCycleStatus};
+pub use gate::{PromotionGate, PromotionGateSpec, PromotionGateStatus};
+pub use reference::NameRef;
+pub use result::{Comparison, Decision, DecisionRecord, GateMode, GateResult, GateStatus};
