@@ -6,10 +6,12 @@ pub mod cycle;
 pub mod gate;
 mod reference;
 mod result;
+mod timers;
 
 pub use anchor::{LedgerAnchor, LedgerAnchorSpec, LedgerAnchorStatus};
 pub use challenger::{Challenger, ChallengerPhase, ChallengerSpec, ChallengerStatus};
 pub use cycle::{PeninCycle, PeninCycleSpec, PeninCycleStatus};
 pub use gate::{PromotionGate, PromotionGateSpec, PromotionGateStatus};
 pub use reference::NameRef;
+pub use timers::{Evaluations, Noted, SeenRoute, Timers};
 pub use result::{Comparison, Decision, DecisionRecord, GateMode, GateResult, GateStatus};

@@ -7,6 +7,7 @@ use crate::{
     v1alpha1::{
         cycle::CommandAcknowledgement,
         result::{DecisionRecord, GateResult},
+        timers::Timers,
     },
     values::{DecimalString, Percent, UnsignedString},
 };
@@ -144,9 +145,6 @@ pub struct LifePosition {
     pub state: LifeState,
     /// When this state began.
     pub since: MicroTime,
-    /// When the stage began, for the engine's durations and deadlines.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stage_start: Option<MicroTime>,
     /// Index of the canary step, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9))]
@@ -154,12 +152,9 @@ pub struct LifePosition {
     /// Weight that was written last, in per cent.
     #[serde(default)]
     pub written_weight: Percent,
-    /// Generation of the route with that weight.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub route_generation: Option<i64>,
-    /// When the window of traffic evidence opened.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub window_start: Option<MicroTime>,
+    /// Timers of the state, which a restarted operator goes on with.
+    #[serde(default)]
+    pub timers: Timers,
     /// The phase that the challenger ends in once it is out of traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<ChallengerPhase>,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    v1alpha1::{challenger::ChallengerPhase, result::DecisionRecord},
+    v1alpha1::{challenger::ChallengerPhase, result::DecisionRecord, timers::Timers},
     values::{DecimalString, Percent, UnsignedString},
 };
 
@@ -56,6 +56,9 @@ pub struct PeninCycleStatus {
     /// The last command that was taken from an annotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_command: Option<CommandAcknowledgement>,
+    /// Timers of adoption and baseline; those of a challenger stand in its own status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timers: Option<Timers>,
 }
 
 /// The revision that serves live traffic.
