@@ -15,9 +15,21 @@
 //! Hashes are SHA-256 over RFC 8785 canonical JSON ([`event`]).
 #![forbid(unsafe_code)]
 
+pub mod agape;
+pub mod anabolization;
+pub mod caos;
+pub mod coherence;
+pub mod config;
+pub mod death;
 pub mod error;
 pub mod event;
+pub mod growth;
+pub mod linf;
+pub mod lpsi;
+pub mod lyapunov;
 pub mod num;
+pub mod oci;
 pub mod rng;
+pub mod sr;
 
 pub use error::{ConfigError, EngineError};
