@@ -458,7 +458,7 @@ impl Default for FibonacciConfig {
             trust_min: 0.01,
             trust_max: 0.5,
             trust_growth: 1.061_997_403_745_264_4,
-            trust_shrink: 0.941_621_887_656_355_5,
+            trust_shrink: 0.941_621_887_655_635_5,
         }
     }
 }
