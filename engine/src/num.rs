@@ -190,6 +190,20 @@ pub enum Code {
     UnknownStage,
     /// A value that has no canonical JSON form.
     NotCanonical,
+    /// Counts with another number of calibration bins.
+    BinMismatch,
+    /// A league command that is only possible while no challenger is in a stage.
+    StageNotIdle,
+    /// An L∞ that is no unit value.
+    InvalidLinf,
+    /// A league without a registered champion.
+    NoChampion,
+    /// A decision that the league's stage does not admit.
+    IllegalTransition,
+    /// A rollback while no challenger is in a stage.
+    NothingToRollBack,
+    /// A time before the stage's start.
+    ClockRegression,
 }
 
 impl Code {
@@ -212,6 +226,13 @@ impl Code {
             Self::WrongType => "wrong_type",
             Self::UnknownStage => "unknown_stage",
             Self::NotCanonical => "not_canonical",
+            Self::BinMismatch => "bin_mismatch",
+            Self::StageNotIdle => "stage_not_idle",
+            Self::InvalidLinf => "invalid_linf",
+            Self::NoChampion => "no_champion",
+            Self::IllegalTransition => "illegal_transition",
+            Self::NothingToRollBack => "nothing_to_roll_back",
+            Self::ClockRegression => "clock_regression",
         }
     }
 }
