@@ -1,0 +1,102 @@
+//! The Kubernetes client: every call bounded in time and number, and counted.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config};
+use tokio::sync::Semaphore;
+use tower::{BoxError, Layer, Service};
+
+use super::metrics::Metrics;
+
+/// Longest time from sending a request to its response headers. Watches answer their headers at once, too.
+const CALL: Duration = Duration::from_secs(10);
+/// Longest time to connect.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Most calls under way at once: the API server's priority levels are not ours to fill.
+const CONCURRENT: usize = 32;
+
+/// A client for controllers. It does not retry by itself: a pass that fails is decided anew, on a new snapshot.
+///
+/// # Errors
+/// When the configuration cannot be used, for example because of an unreadable certificate.
+pub fn controllers(config: Config, metrics: &Metrics) -> Result<Client, kube::Error> {
+    build(config, metrics, CALL)
+}
+
+/// A client of its own for the lease, so that no amount of other calls can delay a renewal.
+///
+/// # Errors
+/// As [`controllers`].
+pub fn lease(config: Config, metrics: &Metrics, limit: Duration) -> Result<Client, kube::Error> {
+    build(config, metrics, limit)
+}
+
+fn build(mut config: Config, metrics: &Metrics, limit: Duration) -> Result<Client, kube::Error> {
+    config.connect_timeout = Some(CONNECT.min(limit));
+    config.default_retry = false;
+    let layer = Bounded { limit, slots: Arc::new(Semaphore::new(CONCURRENT)), metrics: metrics.clone() };
+    Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
+}
+
+/// A call took longer than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the Kubernetes API did not answer a {verb} within {limit:?}")]
+struct TooSlow {
+    verb: &'static str,
+    limit: Duration,
+}
+
+#[derive(Clone)]
+struct Bounded {
+    limit: Duration,
+    slots: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+impl<S> Layer<S> for Bounded {
+    type Service = BoundedService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        BoundedService { inner, bounds: self.clone() }
+    }
+}
+
+struct BoundedService<S> {
+    inner: S,
+    bounds: Bounded,
+}
+
+impl<S, B> Service<http::Request<Body>> for BoundedService<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<B>, Error = BoxError>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<B>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let verb = request.extensions().get::<&'static str>().copied().unwrap_or("other");
+        let call = self.inner.call(request);
+        let Bounded { limit, slots, metrics } = self.bounds.clone();
+        Box::pin(async move {
+            let timed = tokio::time::timeout(limit, async {
+                let _slot = slots.acquire().await?;
+                call.await
+            });
+            let result = timed.await.unwrap_or_else(|_| Err(TooSlow { verb, limit }.into()));
+            let code = result.as_ref().map_or(0, |response| response.status().as_u16());
+            metrics.api_call(verb, code);
+            result
+        })
+    }
+}
