@@ -1,0 +1,3 @@
+module penin.ai/cluster/probe
+
+go 1.26.0
