@@ -33,7 +33,15 @@ pub enum CrdError {
 /// # Errors
 /// [`CrdError::Json`] when a type of this crate has no valid schema.
 pub fn crds() -> Result<Vec<CustomResourceDefinition>, CrdError> {
-    [PeninCycle::crd(), Challenger::crd(), PromotionGate::crd(), LedgerAnchor::crd()].into_iter().map(finish).collect()
+    [
+        PeninCycle::crd(),
+        Challenger::crd(),
+        PromotionGate::crd(),
+        LedgerAnchor::crd(),
+    ]
+    .into_iter()
+    .map(finish)
+    .collect()
 }
 
 /// File name and text of every definition.
@@ -45,11 +53,21 @@ pub fn crd_files() -> Result<Vec<(String, String)>, CrdError> {
 }
 
 fn file(crd: &CustomResourceDefinition) -> Result<(String, String), CrdError> {
-    let name = crd.spec.names.singular.clone().unwrap_or_else(|| crd.spec.names.kind.to_lowercase());
-    let yaml = serde_saphyr::to_string(crd).map_err(|source| CrdError::Yaml { name: name.clone(), source })?;
+    let name = crd
+        .spec
+        .names
+        .singular
+        .clone()
+        .unwrap_or_else(|| crd.spec.names.kind.to_lowercase());
+    let yaml = serde_saphyr::to_string(crd).map_err(|source| CrdError::Yaml {
+        name: name.clone(),
+        source,
+    })?;
     Ok((
         format!("{name}.yaml"),
-        format!("# Generated from operator/api by `cargo run -p penin-api --bin crdgen`; do not edit.\n{yaml}"),
+        format!(
+            "# Generated from operator/api by `cargo run -p penin-api --bin crdgen`; do not edit.\n{yaml}"
+        ),
     ))
 }
 
@@ -57,7 +75,10 @@ fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, Crd
     let name = crd.spec.names.kind.clone();
     let adjust = || {
         let mut value = serde_json::to_value(crd)?;
-        if let Some(versions) = value.pointer_mut("/spec/versions").and_then(Value::as_array_mut) {
+        if let Some(versions) = value
+            .pointer_mut("/spec/versions")
+            .and_then(Value::as_array_mut)
+        {
             for version in versions {
                 if let Some(schema) = version.pointer_mut("/schema/openAPIV3Schema") {
                     finish_schema(schema);
@@ -71,13 +92,21 @@ fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, Crd
 
 fn finish_schema(schema: &mut Value) {
     walk(schema);
-    if let Some(status) = schema.pointer_mut("/properties/status").and_then(Value::as_object_mut) {
+    if let Some(status) = schema
+        .pointer_mut("/properties/status")
+        .and_then(Value::as_object_mut)
+    {
         // kstatus calls an object without status current; the default says that nobody looked yet.
-        if status.get("properties").is_some_and(|properties| properties.get("observedGeneration").is_some()) {
+        if status
+            .get("properties")
+            .is_some_and(|properties| properties.get("observedGeneration").is_some())
+        {
             status.insert("default".into(), json!({ "observedGeneration": -1 }));
         }
     }
-    if let Some(items) = schema.pointer_mut("/properties/status/properties/conditions/items/properties") {
+    if let Some(items) =
+        schema.pointer_mut("/properties/status/properties/conditions/items/properties")
+    {
         limit_condition(items);
     }
 }
@@ -97,17 +126,36 @@ fn walk(schema: &mut Value) {
 
 /// Turns what Rust's types imply into what Kubernetes expects.
 fn simplify(schema: &mut Map<String, Value>) {
+    // Line ends of a doc comment are no line ends of the text.
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        *description = description
+            .split("\n\n")
+            .map(|paragraph| paragraph.replace('\n', " "))
+            .collect::<Vec<_>>()
+            .join("\n\n");
+    }
     // A null is dropped by the API server and the default filled in, instead of being kept as a
     // third state beside absent and present.
     schema.remove("nullable");
+    // The name of the Rust type says nothing that the kind does not.
+    schema.remove("title");
     // The formats of unsigned integers are unknown to Kubernetes; all of ours are bounded far below 2³¹.
-    if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+    if schema
+        .get("format")
+        .and_then(Value::as_str)
+        .is_some_and(|format| format.starts_with("uint"))
+    {
         schema.insert("format".into(), "int32".into());
     }
     // schemars writes bounds of integers as floats.
     for bound in ["minimum", "maximum"] {
-        if let Some(integer) = schema.get(bound).and_then(Value::as_f64).filter(|number| number.fract() == 0.0) {
-            #[allow(clippy::cast_possible_truncation)] // Bounds of 32-bit and 64-bit fields written in this crate.
+        if let Some(integer) = schema
+            .get(bound)
+            .and_then(Value::as_f64)
+            .filter(|number| number.fract() == 0.0)
+        {
+            #[allow(clippy::cast_possible_truncation)]
+            // Bounds of 32-bit and 64-bit fields written in this crate.
             schema.insert(bound.into(), json!(integer as i64));
         }
     }
@@ -116,9 +164,15 @@ fn simplify(schema: &mut Map<String, Value>) {
 /// The limits of `metav1.Condition`, which the Rust type does not carry.
 fn limit_condition(properties: &mut Value) {
     let limits = [
-        ("type", json!({ "maxLength": 316, "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$" })),
+        (
+            "type",
+            json!({ "maxLength": 316, "pattern": r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$" }),
+        ),
         ("status", json!({ "enum": ["True", "False", "Unknown"] })),
-        ("reason", json!({ "minLength": 1, "maxLength": 1_024, "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$" })),
+        (
+            "reason",
+            json!({ "minLength": 1, "maxLength": 1_024, "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$" }),
+        ),
         ("message", json!({ "maxLength": 32_768 })),
         ("observedGeneration", json!({ "minimum": 0 })),
     ];
@@ -126,6 +180,187 @@ fn limit_condition(properties: &mut Value) {
         let property = properties.get_mut(field).and_then(Value::as_object_mut);
         if let (Some(property), Value::Object(limit)) = (property, limit) {
             property.extend(limit);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn folder() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crds")
+    }
+
+    #[test]
+    fn crds_are_current() {
+        let files = crd_files().unwrap();
+        for (name, text) in &files {
+            let written = fs::read_to_string(folder().join(name)).unwrap_or_default();
+            assert!(
+                &written == text,
+                "crds/{name} is not current: run `cargo run -p penin-api --bin crdgen`"
+            );
+        }
+        let mut found: Vec<String> = fs::read_dir(folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let mut expected: Vec<String> = files.into_iter().map(|(name, _)| name).collect();
+        found.sort();
+        expected.sort();
+        assert_eq!(found, expected, "crds/ holds exactly the generated files");
+    }
+
+    #[test]
+    fn the_written_yaml_says_what_the_types_say() {
+        for (crd, (name, text)) in crds().unwrap().iter().zip(crd_files().unwrap()) {
+            let read: Value = serde_saphyr::from_str(&text).unwrap();
+            assert_eq!(read, serde_json::to_value(crd).unwrap(), "{name}");
+        }
+    }
+
+    /// Calls `visit` for every schema with its path.
+    fn each_schema(path: &str, schema: &Value, visit: &mut dyn FnMut(&str, &Map<String, Value>)) {
+        let Some(object) = schema.as_object() else {
+            return;
+        };
+        visit(path, object);
+        for (name, property) in object
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            each_schema(&format!("{path}.{name}"), property, visit);
+        }
+        for inner in ["items", "additionalProperties"] {
+            if let Some(schema) = object.get(inner) {
+                each_schema(&format!("{path}[]"), schema, visit);
+            }
+        }
+    }
+
+    fn each_field(mut visit: impl FnMut(&str, &Map<String, Value>)) {
+        for crd in crds().unwrap() {
+            for version in &crd.spec.versions {
+                let schema = serde_json::to_value(
+                    version
+                        .schema
+                        .as_ref()
+                        .unwrap()
+                        .open_api_v3_schema
+                        .as_ref()
+                        .unwrap(),
+                )
+                .unwrap();
+                each_schema(&crd.spec.names.kind, &schema, &mut visit);
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_is_bounded() {
+        let mut unbounded = Vec::new();
+        each_field(|path, schema| {
+            let has = |key: &str| schema.contains_key(key);
+            let bounded = match schema.get("type").and_then(Value::as_str) {
+                Some("string") => {
+                    has("maxLength")
+                        || has("enum")
+                        || schema.get("format") == Some(&json!("date-time"))
+                }
+                Some("integer") => has("minimum") && has("maximum") || path.ends_with("eneration"),
+                Some("array") => has("maxItems") && has("x-kubernetes-list-type"),
+                Some("object") => {
+                    has("properties") != has("maxProperties") || path == "LedgerAnchor"
+                }
+                Some("boolean") => true,
+                None => has("x-kubernetes-int-or-string") && has("maxLength"),
+                Some(_) => false,
+            };
+            if !bounded {
+                unbounded.push(path.to_owned());
+            }
+            assert!(!has("nullable") && !has("title"), "{path}");
+        });
+        assert_eq!(unbounded, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_field_is_documented_and_says_so_in_full_sentences() {
+        let mut bare = Vec::new();
+        each_field(|path, schema| {
+            let description = schema
+                .get("description")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let is_item = path.ends_with("[]");
+            let is_well_known = ["apiVersion", "kind", "metadata"]
+                .iter()
+                .any(|name| path.split('.').nth(1) == Some(name));
+            if !is_item
+                && !is_well_known
+                && (description.len() < 8
+                    || !description.ends_with('.')
+                    || description.contains("[`"))
+            {
+                bare.push((path.to_owned(), description.to_owned()));
+            }
+        });
+        // The description of metav1.Condition's own fields and of a kind is Kubernetes' or the derive's.
+        bare.retain(|(path, _)| !path.contains(".conditions[]"));
+        assert_eq!(bare, Vec::new());
+    }
+
+    #[test]
+    fn every_rule_has_a_message_that_names_its_field() {
+        let mut rules = 0;
+        each_field(|path, schema| {
+            for rule in schema
+                .get("x-kubernetes-validations")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                rules += 1;
+                let message = rule
+                    .get("message")
+                    .and_then(Value::as_str)
+                    .unwrap_or_default();
+                let named = message
+                    .strip_prefix('`')
+                    .and_then(|rest| rest.split_once('`'))
+                    .map(|(field, _)| field);
+                let (_, attached) = path.split_once('.').unwrap_or_default();
+                assert!(
+                    named.is_some_and(|named| named.starts_with(attached) && !named.is_empty()),
+                    "{path}: {message}"
+                );
+                // Where the error points elsewhere than the rule, it points at what the message names.
+                if let (Some(field), Some(named)) =
+                    (rule.get("fieldPath").and_then(Value::as_str), named)
+                {
+                    assert!(
+                        format!("{named}.").contains(&format!("{field}.")),
+                        "{path}: {message} points at {field}"
+                    );
+                }
+            }
+        });
+        assert!(rules > 50, "only {rules} rules found");
+    }
+
+    #[test]
+    fn a_new_object_is_not_current_before_the_operator_saw_it() {
+        for crd in crds().unwrap() {
+            let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
+            let default = schema.pointer("/openAPIV3Schema/properties/status/default");
+            let expected = (crd.spec.names.kind != "LedgerAnchor")
+                .then(|| json!({ "observedGeneration": -1 }));
+            assert_eq!(default, expected.as_ref(), "{}", crd.spec.names.kind);
         }
     }
 }

@@ -4,11 +4,14 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = env::args_os().nth(1).map_or_else(|| PathBuf::from("crds"), PathBuf::from);
+    let folder = env::args_os()
+        .nth(1)
+        .map_or_else(|| PathBuf::from("crds"), PathBuf::from);
     fs::create_dir_all(&folder)?;
     for (name, text) in penin_api::crd_files()? {
         let path = folder.join(name);
-        fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        fs::write(&path, text)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     }
     Ok(())
 }

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::values::UnsignedString;
 
-/// Specification of a [`LedgerAnchor`]: it has none, everything is status.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// A `LedgerAnchor` has no specification: everything is status.
+#[derive(
+    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema,
+)]
 #[kube(
     group = "penin.ai",
     version = "v1alpha1",
@@ -15,6 +17,7 @@ use crate::values::UnsignedString;
     shortname = "lanc",
     category = "penin",
     namespaced,
+    no_spec,
     status = "LedgerAnchorStatus",
     derive = "PartialEq",
     doc = "A LedgerAnchor holds the head of an operator's ledger, so that a ledger that was cut or exchanged is noticed. The operator writes one, in its own namespace, before it signs a head; nobody else should. The API server refuses to let it shrink.",
@@ -32,10 +35,10 @@ pub struct LedgerAnchorSpec {}
 #[x_kube(
     validation = crate::rules::must("status", "[has(self.origin), has(self.size), has(self.root), has(self.epoch)].all(x, x) || ![has(self.origin), has(self.size), has(self.root), has(self.epoch)].exists(x, x)", "must have all of `origin`, `size`, `root` and `epoch`, or none"),
     validation = crate::rules::must("status", "!has(oldSelf.root) || has(self.root)", "must not be removed once it is set"),
-    validation = crate::rules::must("status.origin", "!has(oldSelf.origin) || !has(self.origin) || self.origin == oldSelf.origin", "must not change"),
-    validation = crate::rules::must("status.size", "!has(oldSelf.size) || !has(self.size) || uint(self.size) >= uint(oldSelf.size)", "must not fall"),
-    validation = crate::rules::must("status.root", "!has(oldSelf.size) || !has(self.size) || !has(oldSelf.root) || !has(self.root) || self.size != oldSelf.size || self.root == oldSelf.root", "must not change while `status.size` stays"),
-    validation = crate::rules::must("status.epoch", "!has(oldSelf.epoch) || !has(self.epoch) || uint(self.epoch) >= uint(oldSelf.epoch)", "must not fall")
+    validation = crate::rules::field_must("status.origin", "origin", "!has(oldSelf.origin) || !has(self.origin) || self.origin == oldSelf.origin", "must not change"),
+    validation = crate::rules::field_must("status.size", "size", "!has(oldSelf.size) || !has(self.size) || uint(self.size) >= uint(oldSelf.size)", "must not fall"),
+    validation = crate::rules::field_must("status.root", "root", "!has(oldSelf.size) || !has(self.size) || !has(oldSelf.root) || !has(self.root) || self.size != oldSelf.size || self.root == oldSelf.root", "must not change while `status.size` stays"),
+    validation = crate::rules::field_must("status.epoch", "epoch", "!has(oldSelf.epoch) || !has(self.epoch) || uint(self.epoch) >= uint(oldSelf.epoch)", "must not fall")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerAnchorStatus {
@@ -48,7 +51,7 @@ pub struct LedgerAnchorStatus {
     pub size: Option<UnsignedString>,
     /// RFC 6962 root hash over all entries, 64 hex digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub root: Option<String>,
     /// Epoch of the leader that wrote the head: the number of lease transitions.
     #[serde(default, skip_serializing_if = "Option::is_none")]

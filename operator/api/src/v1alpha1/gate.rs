@@ -1,5 +1,8 @@
 //! `PromotionGate`: criteria for promotion, owned by a risk team.
 
+// The bounds of a gate end in Min or Max throughout, as in the engine.
+#![allow(clippy::struct_field_names)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -11,9 +14,11 @@ use crate::{
     values::{DecimalString, Duration},
 };
 
-/// Specification of a [`PromotionGate`]. Fields that are left out have the engine's defaults; of
-/// several gates that bind a cycle, the strictest value of each field counts.
-#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+/// The criteria. Fields that are left out have the engine's defaults; of several gates that bind a
+/// cycle, the strictest value of each field counts.
+#[derive(
+    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema,
+)]
 #[kube(
     group = "penin.ai",
     version = "v1alpha1",
@@ -25,14 +30,35 @@ use crate::{
     status = "PromotionGateStatus",
     derive = "PartialEq",
     doc = "A PromotionGate holds the criteria that a challenger must meet before it may replace a champion. It belongs to those who answer for the risk: workload teams can refer to it, but neither loosen it nor, with enforcement Namespace, leave it out.",
-    printcolumn(name = "Enforcement", type_ = "string", json_path = ".spec.enforcement", description = "Whom the gate binds."),
-    printcolumn(name = "Accepted", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].status", description = "Whether the gate can be used."),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Accepted')].reason", description = "Why it can be used or not.", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Enforcement",
+        type_ = "string",
+        json_path = ".spec.enforcement",
+        description = "Whom the gate binds."
+    ),
+    printcolumn(
+        name = "Accepted",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].status",
+        description = "Whether the gate can be used."
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Accepted')].reason",
+        description = "Why it can be used or not.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PromotionGateSpec {
-    /// Whom the gate binds.
+    /// Whom the gate binds. `Referenced`: cycles that name it in `gateRefs`. `Namespace`: every
+    /// cycle of the namespace.
     #[serde(default)]
     pub enforcement: Enforcement,
     /// Floors of the engine's scores.
@@ -99,7 +125,9 @@ pub struct LeagueSpec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SequentialSpec {
-    /// What must be proved; `Harm` when left out.
+    /// What must be proved; `Harm` when left out. `Harm`: a proof of harm fails the challenger at
+    /// once. `NonInferior`: in addition, it must be proved not to be worse than the margin. `Off`:
+    /// nothing. Of several gates, `NonInferior` outweighs `Harm`, and `Harm` outweighs `Off`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<SequentialMode>,
     /// Probability of a wrong verdict, both sides together; 0.05 when left out.
@@ -113,7 +141,9 @@ pub struct SequentialSpec {
 }
 
 /// What the sequential test must prove, from loose to strict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum SequentialMode {
     /// Nothing: no sequential test.
     Off,
@@ -125,7 +155,7 @@ pub enum SequentialMode {
 
 /// Bounds of Σ-Guard.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = crate::rules::must("spec.guard.fairness", "!has(self.fairness) || !has(self.rhoBias) || !has(self.rhoBias.notApplicable)", "must not be set when `spec.guard.rhoBias.notApplicable` waives the comparison of groups"))]
+#[x_kube(validation = crate::rules::field_must("spec.guard.fairness", "fairness", "!has(self.fairness) || !has(self.rhoBias) || !has(self.rhoBias.notApplicable)", "must not be set when `spec.guard.rhoBias.notApplicable` waives the comparison of groups"))]
 #[serde(rename_all = "camelCase")]
 pub struct GuardSpec {
     /// Bound of the risk ratio ρ, challenger to champion, which must stay below it; 1 when left out.
@@ -187,7 +217,8 @@ pub struct Waiver {
 #[x_kube(validation = crate::rules::must("spec.guard.rhoBias", "!has(self.notApplicable) || (!has(self.form) && !has(self.max) && !has(self.minGroupSamples))", "must not have `form`, `max` or `minGroupSamples` beside `notApplicable`"))]
 #[serde(rename_all = "camelCase")]
 pub struct RhoBiasSpec {
-    /// What is compared; `ToOverall` when left out. Gates that bind the same cycle must agree.
+    /// What is compared; `ToOverall` when left out. `ToOverall`: each group with all together.
+    /// `BetweenGroups`: the group selected most often with the one selected least often. Gates that bind the same cycle must agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub form: Option<RhoBiasForm>,
     /// Largest ratio; 1.05 when left out.
@@ -216,7 +247,10 @@ pub enum RhoBiasForm {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FairnessSpec {
-    /// Rate that is compared; `DemographicParity` when left out. Gates that bind the same cycle must agree.
+    /// Rate that is compared; `DemographicParity` when left out. `DemographicParity`: how often
+    /// people are selected. `EqualOpportunity`: how often those who should be selected are.
+    /// `EqualizedOdds`: the same, and how often those who should not be selected are. Gates that
+    /// bind the same cycle must agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<FairnessMetric>,
     /// Least fairness, from 0 to 1; 0.8 when left out.

@@ -97,6 +97,7 @@ pub struct DecisionRecord {
     /// Names of the gates that caused it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub causes: Vec<String>,
     /// Number of the engine's cycle.
     pub cycle: UnsignedString,

@@ -62,5 +62,6 @@ pub struct Noted {
     /// Gates and checks that were unknown, in the order of the trace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub causes: Vec<String>,
 }

@@ -21,13 +21,18 @@ pub struct DecimalString {
 
 /// Why a text is not a decimal string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a decimal number: write digits with an optional point, at most nine on either side, such as 0.05")]
+#[error(
+    "{0:?} is not a decimal number: write digits with an optional point, at most nine on either side, such as 0.05"
+)]
 pub struct DecimalError(String);
 
 impl DecimalString {
     /// A number that is known when the program is compiled; the crate's tests check every use.
     pub(crate) const fn known(text: &'static str, value: f64) -> Self {
-        Self { text: Cow::Borrowed(text), value }
+        Self {
+            text: Cow::Borrowed(text),
+            value,
+        }
     }
 
     /// The nearest decimal string with at most nine digits after the point; trailing zeros are
@@ -41,7 +46,11 @@ impl DecimalString {
         }
         let fixed = format!("{value:.MAX_DIGITS$}");
         let text = fixed.trim_end_matches('0').trim_end_matches('.');
-        if text == "-0" { "0".parse().ok() } else { text.parse().ok() }
+        if text == "-0" {
+            "0".parse().ok()
+        } else {
+            text.parse().ok()
+        }
     }
 
     /// The value; always finite.
@@ -59,10 +68,15 @@ impl DecimalString {
 
 fn follows_grammar(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-    let all_digits =
-        |part: &str| (1..=MAX_DIGITS).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-    all_digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(all_digits)
+    let (whole, fraction) = digits
+        .split_once('.')
+        .map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
+    let all_digits = |part: &str| {
+        (1..=MAX_DIGITS).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    all_digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(all_digits)
 }
 
 impl FromStr for DecimalString {
@@ -74,7 +88,10 @@ impl FromStr for DecimalString {
             return Err(error());
         }
         let value = text.parse().map_err(|_| error())?;
-        Ok(Self { text: Cow::Owned(text.to_owned()), value })
+        Ok(Self {
+            text: Cow::Owned(text.to_owned()),
+            value,
+        })
     }
 }
 
@@ -128,23 +145,68 @@ mod tests {
 
     #[test]
     fn reads_decimals_and_nothing_else() {
-        for (text, value) in [("0", 0.0), ("1", 1.0), ("0.05", 0.05), ("-3.25", -3.25), ("999999999.999999999", 1e9)] {
-            assert_eq!(text.parse::<DecimalString>().map(|d| d.to_f64()), Ok(value), "{text}");
+        for (text, value) in [
+            ("0", 0.0),
+            ("1", 1.0),
+            ("0.05", 0.05),
+            ("-3.25", -3.25),
+            ("999999999.999999999", 1e9),
+        ] {
+            assert_eq!(
+                text.parse::<DecimalString>().map(|d| d.to_f64()),
+                Ok(value),
+                "{text}"
+            );
         }
-        for text in
-            ["", "-", ".5", "5.", "00", "01", "+1", "1e3", "NaN", "inf", "1,5", " 1", "0.1234567890", "1234567890", "0x1", "--1", "1.-1"]
-        {
+        for text in [
+            "",
+            "-",
+            ".5",
+            "5.",
+            "00",
+            "01",
+            "+1",
+            "1e3",
+            "NaN",
+            "inf",
+            "1,5",
+            " 1",
+            "0.1234567890",
+            "1234567890",
+            "0x1",
+            "--1",
+            "1.-1",
+        ] {
             assert!(text.parse::<DecimalString>().is_err(), "{text:?} was read");
         }
     }
 
     #[test]
     fn non_finite_and_huge_numbers_have_no_decimal_string() {
-        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e9, -1e9, f64::MAX] {
+        for value in [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            1e9,
+            -1e9,
+            f64::MAX,
+        ] {
             assert_eq!(DecimalString::from_f64(value), None, "{value}");
         }
-        for (value, text) in [(0.0, "0"), (-0.0, "0"), (-1e-12, "0"), (0.1, "0.1"), (10.0, "10"), (1.0 / 3.0, "0.333333333")] {
-            assert_eq!(DecimalString::from_f64(value).as_ref().map(DecimalString::as_str), Some(text));
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (-1e-12, "0"),
+            (0.1, "0.1"),
+            (10.0, "10"),
+            (1.0 / 3.0, "0.333333333"),
+        ] {
+            assert_eq!(
+                DecimalString::from_f64(value)
+                    .as_ref()
+                    .map(DecimalString::as_str),
+                Some(text)
+            );
         }
     }
 

@@ -29,7 +29,9 @@ pub struct Duration {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
     /// The text does not follow the grammar.
-    #[error("{0:?} is not a duration: write up to four numbers of up to five digits with a unit h, m, s or ms, such as 1h30m")]
+    #[error(
+        "{0:?} is not a duration: write up to four numbers of up to five digits with a unit h, m, s or ms, such as 1h30m"
+    )]
     Grammar(String),
     /// The value needs a number of more than five digits and cannot be written.
     #[error("{0} ms is longer than a duration can say (99999h59m59s999ms)")]
@@ -38,13 +40,19 @@ pub enum DurationError {
 
 impl Duration {
     /// Zero, written `0s`.
-    pub const ZERO: Self = Self { text: Cow::Borrowed("0s"), millis: 0 };
+    pub const ZERO: Self = Self {
+        text: Cow::Borrowed("0s"),
+        millis: 0,
+    };
 
     /// A duration of whole seconds that is known when the program is compiled.
     ///
     /// `text` must be the canonical form of `seconds`; the crate's tests check every use.
     pub(crate) const fn known(text: &'static str, millis: u64) -> Self {
-        Self { text: Cow::Borrowed(text), millis }
+        Self {
+            text: Cow::Borrowed(text),
+            millis,
+        }
     }
 
     /// The canonical form of a number of milliseconds: hours, minutes, seconds and milliseconds in
@@ -63,12 +71,17 @@ impl Duration {
             (millis % MILLIS_PER_MINUTE / MILLIS_PER_SECOND, "s"),
             (millis % MILLIS_PER_SECOND, "ms"),
         ];
-        let mut text: String =
-            parts.iter().filter(|(value, _)| *value > 0).map(|(value, unit)| format!("{value}{unit}")).collect();
-        if text.is_empty() {
-            text.push_str("0s");
-        }
-        Ok(Self { text: Cow::Owned(text), millis })
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(value, _)| *value > 0)
+            .map(|(value, unit)| format!("{value}{unit}"))
+            .collect();
+        let text = if parts.is_empty() {
+            Cow::Borrowed("0s")
+        } else {
+            Cow::Owned(parts.concat())
+        };
+        Ok(Self { text, millis })
     }
 
     /// The value in milliseconds.
@@ -114,9 +127,14 @@ fn parse(text: &str) -> Option<u64> {
         }
         let (number, tail) = rest.split_at_checked(digits)?;
         // `ms` before `m`: the longer unit first, as the regular expression's alternation finds it.
-        let (unit, tail) = [("ms", 1), ("h", MILLIS_PER_HOUR), ("m", MILLIS_PER_MINUTE), ("s", MILLIS_PER_SECOND)]
-            .into_iter()
-            .find_map(|(name, unit)| tail.strip_prefix(name).map(|tail| (unit, tail)))?;
+        let (unit, tail) = [
+            ("ms", 1),
+            ("h", MILLIS_PER_HOUR),
+            ("m", MILLIS_PER_MINUTE),
+            ("s", MILLIS_PER_SECOND),
+        ]
+        .into_iter()
+        .find_map(|(name, unit)| tail.strip_prefix(name).map(|tail| (unit, tail)))?;
         millis = millis.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
         parts += 1;
         rest = tail;
@@ -128,8 +146,12 @@ impl FromStr for Duration {
     type Err = DurationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let millis = parse(text).ok_or_else(|| DurationError::Grammar(text.chars().take(MAX_LENGTH + 1).collect()))?;
-        Ok(Self { text: Cow::Owned(text.to_owned()), millis })
+        let millis = parse(text)
+            .ok_or_else(|| DurationError::Grammar(text.chars().take(MAX_LENGTH + 1).collect()))?;
+        Ok(Self {
+            text: Cow::Owned(text.to_owned()),
+            millis,
+        })
     }
 }
 
@@ -212,15 +234,35 @@ mod tests {
             ("99999h99999h99999h99999h", 4 * 99_999 * MILLIS_PER_HOUR),
         ];
         for (text, millis) in cases {
-            assert_eq!(text.parse::<Duration>().map(|d| d.as_millis()), Ok(*millis), "{text}");
+            assert_eq!(
+                text.parse::<Duration>().map(|d| d.as_millis()),
+                Ok(*millis),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn refuses_what_the_grammar_does_not_admit() {
-        for text in
-            ["", "1", "1d", "1.5h", "-1h", "+1h", " 1h", "1h ", "1 h", "h", "100000h", "1h2h3m4m5s", "1us", "1µs", "0", "1H", "٣s"]
-        {
+        for text in [
+            "",
+            "1",
+            "1d",
+            "1.5h",
+            "-1h",
+            "+1h",
+            " 1h",
+            "1h ",
+            "1 h",
+            "h",
+            "100000h",
+            "1h2h3m4m5s",
+            "1us",
+            "1µs",
+            "0",
+            "1H",
+            "٣s",
+        ] {
             assert!(text.parse::<Duration>().is_err(), "{text:?} was read");
         }
     }
@@ -237,8 +279,14 @@ mod tests {
     #[test]
     fn a_value_too_long_to_write_is_an_error() {
         let limit = 100_000 * MILLIS_PER_HOUR;
-        assert_eq!(Duration::from_millis(limit - 1).unwrap().as_str(), "99999h59m59s999ms");
-        assert_eq!(Duration::from_millis(limit), Err(DurationError::TooLong(limit)));
+        assert_eq!(
+            Duration::from_millis(limit - 1).unwrap().as_str(),
+            "99999h59m59s999ms"
+        );
+        assert_eq!(
+            Duration::from_millis(limit),
+            Err(DurationError::TooLong(limit))
+        );
     }
 
     proptest! {
@@ -247,7 +295,8 @@ mod tests {
             let written = Duration::from_millis(millis).unwrap();
             let read: Duration = written.as_str().parse().unwrap();
             prop_assert_eq!(read.as_millis(), millis);
-            prop_assert_eq!(read.to_canonical().as_str(), written.as_str());
+            let canonical = read.to_canonical();
+            prop_assert_eq!(canonical.as_str(), written.as_str());
         }
 
         #[test]

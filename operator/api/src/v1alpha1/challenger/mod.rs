@@ -14,10 +14,11 @@ use super::reference::NameRef;
 use crate::{rules::closed, values::DecimalString};
 
 pub use status::{
-    ChallengerPhase, ChallengerStatus, EvidenceState, EvidenceStatus, LifePosition, LifeState, ShareStatus,
+    ChallengerPhase, ChallengerStatus, EvidenceState, EvidenceStatus, LifePosition, LifeState,
+    ShareStatus,
 };
 
-/// Specification of a [`Challenger`]. It cannot be changed: another candidate is another object.
+/// What the candidate is. It cannot be changed: another candidate is another object.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "penin.ai",
@@ -31,14 +32,55 @@ pub use status::{
     derive = "PartialEq",
     selectable = ".spec.cycleRef.name",
     doc = "A Challenger is one candidate of a PeninCycle: the target's pod template with a few container fields replaced. Challengers of a cycle are tried one at a time, in the order of their creation. Its status says how far it came and why.",
-    printcolumn(name = "Cycle", type_ = "string", json_path = ".spec.cycleRef.name", description = "Cycle that it belongs to."),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Where its traffic is."),
-    printcolumn(name = "Weight", type_ = "integer", json_path = ".status.share.written", description = "Its live share in the route, in per cent."),
-    printcolumn(name = "Decision", type_ = "string", json_path = ".status.decision.decision", description = "The engine's last decision."),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason", description = "Why it is where it is."),
-    printcolumn(name = "Revision", type_ = "string", json_path = ".status.revision", description = "Name of its revision.", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.message", description = "What a person should know.", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+    printcolumn(
+        name = "Cycle",
+        type_ = "string",
+        json_path = ".spec.cycleRef.name",
+        description = "Cycle that it belongs to."
+    ),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.phase",
+        description = "Where its traffic is."
+    ),
+    printcolumn(
+        name = "Weight",
+        type_ = "integer",
+        json_path = ".status.share.written",
+        description = "Its live share in the route, in per cent."
+    ),
+    printcolumn(
+        name = "Decision",
+        type_ = "string",
+        json_path = ".status.decision.decision",
+        description = "The engine's last decision."
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason",
+        description = "Why it is where it is."
+    ),
+    printcolumn(
+        name = "Revision",
+        type_ = "string",
+        json_path = ".status.revision",
+        description = "Name of its revision.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.message",
+        description = "What a person should know.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
 )]
 #[x_kube(validation = crate::rules::must("spec", "self == oldSelf", "must not change; create another Challenger"))]
 #[serde(rename_all = "camelCase")]
@@ -62,7 +104,10 @@ pub struct ChallengerSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ContainerOverride {
     /// Name of a container in the target's template.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Image to run instead; best with a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,7 +119,7 @@ pub struct ContainerOverride {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     pub args: Option<Vec<String>>,
     /// Environment variables to set or replace by name. Values are plain text: references to
-    /// Secrets and ConfigMaps come from the target alone.
+    /// `Secrets` and `ConfigMaps` come from the target alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -89,7 +134,10 @@ pub struct ContainerOverride {
 #[serde(rename_all = "camelCase")]
 pub struct EnvOverride {
     /// Name of the variable.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
+    )]
     pub name: String,
     /// Its value.
     #[serde(default)]

@@ -24,7 +24,10 @@ pub struct ChallengerStatus {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// Where its traffic is.
+    /// Where its traffic is. `Pending`: none yet. `Shadow`: mirrored. `Canary`: a small live share.
+    /// `Promoting`: about to get all. `Watching`: all, the old champion still ready. Then, for good,
+    /// `Promoted`, `Rejected` (never had live traffic), `RolledBack` (had it), `Aborted` (by a
+    /// person) or `Superseded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<ChallengerPhase>,
     /// What a person should know, in one sentence.
@@ -37,7 +40,7 @@ pub struct ChallengerStatus {
     pub revision: Option<String>,
     /// SHA-256 of the canonical JSON of the pod template, frozen when it was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub digest: Option<String>,
     /// Step of its life, from which a restarted operator continues.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +75,9 @@ pub struct ChallengerStatus {
 }
 
 /// Where a challenger's traffic is. The last five are final.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum ChallengerPhase {
     /// It has no traffic yet: it waits for its turn or its pods.
     Pending,
@@ -100,12 +105,17 @@ impl ChallengerPhase {
     /// Whether nothing more happens to the challenger.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Promoted | Self::Rejected | Self::RolledBack | Self::Aborted | Self::Superseded)
+        matches!(
+            self,
+            Self::Promoted | Self::Rejected | Self::RolledBack | Self::Aborted | Self::Superseded
+        )
     }
 }
 
 /// Step of a challenger's life. Each state waits for one observation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub enum LifeState {
     /// Waits behind another challenger or for the cycle's adoption.
     Queued,

@@ -27,11 +27,18 @@ pub(super) const fn replicas() -> u16 {
 }
 
 pub(super) fn matches() -> Vec<RouteMatch> {
-    vec![RouteMatch { path: path(), method: None, headers: Vec::new() }]
+    vec![RouteMatch {
+        path: path(),
+        method: None,
+        headers: Vec::new(),
+    }]
 }
 
 pub(super) fn path() -> PathMatch {
-    PathMatch { type_: PathMatchType::PathPrefix, value: "/".to_owned() }
+    PathMatch {
+        type_: PathMatchType::PathPrefix,
+        value: "/".to_owned(),
+    }
 }
 
 pub(super) const fn settle() -> Duration {
@@ -63,7 +70,11 @@ pub(super) const fn shadow_deadline() -> Duration {
 }
 
 pub(super) fn canary_steps() -> Vec<CanaryStep> {
-    vec![CanaryStep { weight: Percent::saturating(5), duration: step_duration(), min_samples: step_min_samples() }]
+    vec![CanaryStep {
+        weight: Percent::saturating(5),
+        duration: step_duration(),
+        min_samples: step_min_samples(),
+    }]
 }
 
 pub(super) const fn step_duration() -> Duration {
@@ -129,7 +140,10 @@ mod tests {
         ] {
             let read: Duration = known.as_str().parse().unwrap();
             assert_eq!(read, known);
-            assert_eq!(Duration::from_millis(known.as_millis()).unwrap().as_str(), known.as_str());
+            assert_eq!(
+                Duration::from_millis(known.as_millis()).unwrap().as_str(),
+                known.as_str()
+            );
         }
         assert_eq!(cost_penalty(), cost_penalty().as_str().parse().unwrap());
     }

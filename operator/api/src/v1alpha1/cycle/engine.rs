@@ -65,7 +65,7 @@ pub struct CaosSpec {
 
 /// Settings of the risk contraction, which advises after an abort for risk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = crate::rules::must("spec.engine.lpsi.rho", "!has(self.rho) || (double(self.rho) > 0.0 && double(self.rho) < 1.0)", "must be in (0, 1)"))]
+#[x_kube(validation = crate::rules::field_must("spec.engine.lpsi.rho", "rho", "!has(self.rho) || (double(self.rho) > 0.0 && double(self.rho) < 1.0)", "must be in (0, 1)"))]
 #[serde(rename_all = "camelCase")]
 pub struct LpsiSpec {
     /// Factor of one pass; 0.9 when left out.

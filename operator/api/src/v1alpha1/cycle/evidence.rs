@@ -16,11 +16,17 @@ const SELECTOR: &str = r#"^[a-zA-Z_:][a-zA-Z0-9_:]*\{\s*[a-zA-Z_][a-zA-Z0-9_]*\s
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceSource {
     /// Name by which scores refer to the source.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Prometheus server that is asked.
     pub prometheus: PrometheusSource,
-    /// A set of queries that comes with the operator.
+    /// A set of queries that comes with the operator. `EnvoyGateway`: requests, errors and latency
+    /// of each revision's Service as Envoy Gateway counts them; needs clusters by backend
+    /// (`mergeBackends`), or else the numbers of the two sides cannot be told apart.
+    /// `ModelCounters`: calibration and group counters that the workload's pods export.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<EvidencePreset>,
     /// A ratio of two counters of your own.

@@ -18,18 +18,20 @@ use crate::values::Duration;
 pub use engine::{CaosSpec, EngineSpec, FibonacciSpec, LpsiSpec};
 pub use evidence::{EvidencePreset, EvidenceSource, PrometheusSource, RatioEvidence};
 pub use scores::{
-    Better, LinfMetric, LinfPreset, LinfSpec, Normalize, NormalizeKind, RiskSource, ScoreProfile, ScoresSpec,
+    Better, LinfMetric, LinfPreset, LinfSpec, Normalize, NormalizeKind, RiskSource, ScoreProfile,
+    ScoresSpec,
 };
 pub use stages::{CanarySpec, CanaryStep, PromotionSpec, ShadowSpec};
 pub use status::{
-    ActiveChallenger, ChampionStatus, CommandAcknowledgement, CommandResult, LedgerHead, PeninCycleStatus, RevisionRole,
-    RevisionStatus, WeightStatus,
+    ActiveChallenger, ChampionStatus, CommandAcknowledgement, CommandResult, LedgerHead,
+    PeninCycleStatus, RevisionRole, RevisionStatus, WeightStatus,
 };
 pub use traffic::{
-    GatewayParentRef, GatewayTraffic, HttpMethod, PathMatch, PathMatchType, RouteHeaderMatch, RouteMatch, TrafficSpec,
+    GatewayParentRef, GatewayTraffic, HttpMethod, PathMatch, PathMatchType, RouteHeaderMatch,
+    RouteMatch, TrafficSpec,
 };
 
-/// Specification of a [`PeninCycle`].
+/// How the league of one workload is run.
 #[derive(CustomResource, Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "penin.ai",
@@ -56,8 +58,8 @@ pub use traffic::{
     validation = crate::rules::must("metadata.name", "size(self.metadata.name) <= 52 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "must be at most 52 lowercase letters, digits and dashes, starting with a letter")
 )]
 #[x_kube(
-    validation = crate::rules::must("spec.scores.linf.metrics[].evidence", "self.scores.linf.metrics.all(m, !has(m.evidence) || self.evidence.exists(e, e.name == m.evidence && has(e.ratio)))", "must name an entry of `spec.evidence` that has `ratio`"),
-    validation = crate::rules::must("spec.scores.risks[].evidence", "!has(self.scores.risks) || self.scores.risks.all(r, self.evidence.exists(e, e.name == r.evidence && has(e.ratio)))", "must name an entry of `spec.evidence` that has `ratio`")
+    validation = crate::rules::field_must("spec.scores.linf.metrics[].evidence", "scores", "self.scores.linf.metrics.all(m, !has(m.evidence) || self.evidence.exists(e, e.name == m.evidence && has(e.ratio)))", "must name an entry of `spec.evidence` that has `ratio`"),
+    validation = crate::rules::field_must("spec.scores.risks[].evidence", "scores", "!has(self.scores.risks) || self.scores.risks.all(r, self.evidence.exists(e, e.name == r.evidence && has(e.ratio)))", "must name an entry of `spec.evidence` that has `ratio`")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PeninCycleSpec {
@@ -121,7 +123,9 @@ pub struct PeninCycleSpec {
     #[serde(default)]
     pub suspend: bool,
 
-    /// What happens to route, Services and Deployments when the cycle is deleted.
+    /// What happens to route, Services and Deployments when the cycle is deleted. `Orphan`: the
+    /// champion gets all traffic, and everything stays and keeps serving. `Delete`: all of it is
+    /// deleted, and the route stops serving.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }
@@ -133,7 +137,10 @@ pub struct TargetRef {
     /// Kind of the workload.
     pub kind: TargetKind,
     /// Name of the workload.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
 }
 
@@ -199,7 +206,9 @@ pub struct RevisionSize {
 
 impl Default for RevisionSize {
     fn default() -> Self {
-        Self { replicas: defaults::replicas() }
+        Self {
+            replicas: defaults::replicas(),
+        }
     }
 }
 

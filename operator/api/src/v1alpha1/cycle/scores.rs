@@ -12,7 +12,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScoresSpec {
-    /// Which inputs of the engine are fed, and from where.
+    /// Which inputs of the engine are fed, and from where. `ModelServing`: a served model with
+    /// requests, predictions and delayed labels.
     #[serde(default)]
     pub profile: ScoreProfile,
     /// The objective L∞: a weighted harmonic mean, so that no good metric can pay for a bad one.
@@ -53,12 +54,17 @@ pub struct LinfSpec {
 #[serde(rename_all = "camelCase")]
 pub struct LinfMetric {
     /// Name of the metric in decisions and in the ledger.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-zA-Z][a-zA-Z0-9_.-]*$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-zA-Z][a-zA-Z0-9_.-]*$")
+    )]
     pub name: String,
     /// Weight in the harmonic mean; only proportions matter.
     #[x_kube(validation = crate::rules::decimal_within("spec.scores.linf.metrics[].weight", &above("0.0", "1000.0")))]
     pub weight: DecimalString,
-    /// A quantity that the presets of `spec.evidence` measure.
+    /// A quantity that the presets of `spec.evidence` measure. `Accuracy`: share of labelled
+    /// predictions that were right, from `ModelCounters`. `SuccessRatio`: share of requests that did
+    /// not fail, from `EnvoyGateway`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preset: Option<LinfPreset>,
     /// Name of a ratio in `spec.evidence`.
@@ -86,12 +92,14 @@ pub enum LinfPreset {
     validation = crate::rules::must("spec.scores.linf.metrics[].normalize", "self.kind != 'RatioToBaseline' || (has(self.baseline) && has(self.better))", "must have `baseline` and `better` when `kind` is RatioToBaseline"),
     validation = crate::rules::must("spec.scores.linf.metrics[].normalize", "self.kind == 'Linear' || (!has(self.min) && !has(self.max))", "must not have `min` or `max` unless `kind` is Linear"),
     validation = crate::rules::must("spec.scores.linf.metrics[].normalize", "self.kind == 'RatioToBaseline' || (!has(self.baseline) && !has(self.atParity))", "must not have `baseline` or `atParity` unless `kind` is RatioToBaseline"),
-    validation = crate::rules::must("spec.scores.linf.metrics[].normalize.better", "self.kind in ['Linear', 'RatioToBaseline'] || !has(self.better)", "must not be set unless `kind` is Linear or RatioToBaseline"),
-    validation = crate::rules::must("spec.scores.linf.metrics[].normalize.max", "!has(self.min) || !has(self.max) || double(self.min) < double(self.max)", "must be greater than `min`")
+    validation = crate::rules::field_must("spec.scores.linf.metrics[].normalize.better", "better", "self.kind in ['Linear', 'RatioToBaseline'] || !has(self.better)", "must not be set unless `kind` is Linear or RatioToBaseline"),
+    validation = crate::rules::field_must("spec.scores.linf.metrics[].normalize.max", "max", "!has(self.min) || !has(self.max) || double(self.min) < double(self.max)", "must be greater than `min`")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Normalize {
-    /// Formula.
+    /// Formula for the raw value x. `Identity`: x. `OneMinus`: 1 − x. `Linear`: a straight line
+    /// between `min` and `max`, held at the ends. `RatioToBaseline`: min(1, atParity · x ÷ baseline),
+    /// or with baseline ÷ x when lower is better.
     #[serde(default)]
     pub kind: NormalizeKind,
     /// `Linear`: the raw value at one end of the scale.
@@ -141,7 +149,10 @@ pub enum Better {
 #[serde(rename_all = "camelCase")]
 pub struct RiskSource {
     /// Name of the risk in decisions and in the ledger.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-zA-Z][a-zA-Z0-9_.-]*$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-zA-Z][a-zA-Z0-9_.-]*$")
+    )]
     pub name: String,
     /// Name of a ratio in `spec.evidence`; 0 is no risk.
     #[schemars(length(min = 1, max = 63))]

@@ -6,7 +6,7 @@ use crate::values::{Duration, Percent};
 
 /// The stage on mirrored traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = crate::rules::must("spec.shadow.deadline", "duration(self.deadline) >= duration(self.duration)", "must not be shorter than `spec.shadow.duration`"))]
+#[x_kube(validation = crate::rules::field_must("spec.shadow.deadline", "deadline", "duration(self.deadline) >= duration(self.duration)", "must not be shorter than `spec.shadow.duration`"))]
 #[serde(rename_all = "camelCase")]
 pub struct ShadowSpec {
     /// Share of live requests that is mirrored to the challenger, in per cent. Mirrored requests are
@@ -41,7 +41,7 @@ impl Default for ShadowSpec {
 
 /// The stage on live traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = crate::rules::must("spec.canary.deadline", "self.steps.all(s, duration(self.deadline) >= duration(s.duration))", "must not be shorter than the `duration` of a step"))]
+#[x_kube(validation = crate::rules::field_must("spec.canary.deadline", "deadline", "self.steps.all(s, duration(self.deadline) >= duration(s.duration))", "must not be shorter than the `duration` of a step"))]
 #[serde(rename_all = "camelCase")]
 pub struct CanarySpec {
     /// Steps in their order; the weight never falls from one to the next.
@@ -60,7 +60,10 @@ pub struct CanarySpec {
 
 impl Default for CanarySpec {
     fn default() -> Self {
-        Self { steps: defaults::canary_steps(), deadline: defaults::canary_deadline() }
+        Self {
+            steps: defaults::canary_steps(),
+            deadline: defaults::canary_deadline(),
+        }
     }
 }
 
@@ -83,7 +86,7 @@ pub struct CanaryStep {
 
 /// The time after a promotion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = crate::rules::must("spec.promotion.deadline", "duration(self.deadline) >= duration(self.watch)", "must not be shorter than `spec.promotion.watch`"))]
+#[x_kube(validation = crate::rules::field_must("spec.promotion.deadline", "deadline", "duration(self.deadline) >= duration(self.watch)", "must not be shorter than `spec.promotion.watch`"))]
 #[serde(rename_all = "camelCase")]
 pub struct PromotionSpec {
     /// Shortest time that the old champion stays ready beside the new one. A regression in this time

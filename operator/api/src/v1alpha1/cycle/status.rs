@@ -35,7 +35,7 @@ pub struct PeninCycleStatus {
     pub cycle: Option<UnsignedString>,
     /// Hash of the engine's state in the ledger; a mismatch stops every step up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub state_hash: Option<String>,
     /// Revisions that were refused or taken back, newest last; they are not tried again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -69,7 +69,7 @@ pub struct ChampionStatus {
     #[schemars(length(min = 1, max = 63))]
     pub revision: String,
     /// SHA-256 of the canonical JSON of its pod template.
-    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub digest: String,
     /// Name of its Deployment.
     #[schemars(length(min = 1, max = 253))]
@@ -128,7 +128,9 @@ pub struct RevisionStatus {
     /// Name of the revision.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// What it is to the cycle.
+    /// What it is to the cycle. `Champion`: serves live traffic. `Challenger`: is under test.
+    /// `Previous`: the champion before the last promotion, kept ready during the watch. `Retained`:
+    /// kept for history, without pods.
     pub role: RevisionRole,
     /// Number of pods asked for.
     #[schemars(range(min = 0, max = 10_000))]
@@ -158,7 +160,7 @@ pub struct LedgerHead {
     /// Number of entries.
     pub size: UnsignedString,
     /// RFC 6962 root hash over all entries.
-    #[schemars(regex(pattern = "^[0-9a-f]{64}$"))]
+    #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub root: String,
 }
 

@@ -10,7 +10,7 @@ use crate::values::Duration;
 #[x_kube(validation = crate::rules::must("spec.traffic", "has(self.gateway)", "must have exactly one of `gateway`"))]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficSpec {
-    /// The operator creates and owns one Gateway API HTTPRoute of the cycle's name. It must not be
+    /// The operator creates and owns one Gateway API `HTTPRoute` of the cycle's name. It must not be
     /// kept in Git, and nobody else may change it: foreign changes are set back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<GatewayTraffic>,
@@ -33,7 +33,12 @@ pub struct GatewayTraffic {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
-        inner(length(min = 1, max = 253), regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))
+        inner(
+            length(min = 1, max = 253),
+            regex(
+                pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+            )
+        )
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub hostnames: Vec<String>,
@@ -67,16 +72,25 @@ pub struct GatewayTraffic {
 #[serde(rename_all = "camelCase")]
 pub struct GatewayParentRef {
     /// Name of the Gateway.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// Namespace of the Gateway; the cycle's when left out. The Gateway decides whether it admits
     /// routes of this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub namespace: Option<String>,
     /// Name of the listener; all of them when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub section_name: Option<String>,
     /// Port of the listener; all of them when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -105,7 +119,8 @@ pub struct RouteMatch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PathMatch {
-    /// Way of comparison.
+    /// Way of comparison. `PathPrefix`: the path starts with the value, part by part: `/a` fits `/a`
+    /// and `/a/b`, not `/ab`. `Exact`: the path is the value.
     #[serde(rename = "type", default)]
     pub type_: PathMatchType,
     /// Path to compare with: absolute, without empty, dot or encoded-slash parts.
@@ -157,7 +172,10 @@ pub enum HttpMethod {
 #[serde(rename_all = "camelCase")]
 pub struct RouteHeaderMatch {
     /// Name of the header; case does not matter to the gateway.
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"))]
+    #[schemars(
+        length(min = 1, max = 256),
+        regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$")
+    )]
     pub name: String,
     /// Value of the header, compared exactly.
     #[schemars(length(min = 1, max = 4_096))]
