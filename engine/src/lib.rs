@@ -28,6 +28,7 @@ pub mod event;
 pub mod gates;
 pub mod growth;
 pub mod guard;
+pub mod league;
 pub mod linf;
 pub mod lpsi;
 pub mod lyapunov;
@@ -35,6 +36,7 @@ pub mod num;
 pub mod oci;
 pub mod resources;
 pub mod rng;
+pub mod router;
 pub mod sr;
 
 pub use error::{ConfigError, EngineError};

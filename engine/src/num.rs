@@ -517,6 +517,34 @@ pub mod decimal {
     }
 }
 
+/// Serde form of an optional unsigned integer: a decimal string or null.
+pub mod optional_decimal {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::U64String;
+
+    /// Writes `value` as a decimal string or null.
+    ///
+    /// # Errors
+    ///
+    /// Those of the serializer.
+    #[allow(clippy::ref_option, reason = "the signature that serde calls")]
+    pub fn serialize<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(U64String).serialize(serializer)
+    }
+
+    /// Reads a decimal string or null.
+    ///
+    /// # Errors
+    ///
+    /// When the value is neither.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<u64>, D::Error> {
+        Ok(Option::<U64String>::deserialize(deserializer)?.map(|value| value.0))
+    }
+}
+
 /// An unsigned 64-bit integer that is a decimal string in JSON, for maps and lists.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,

@@ -17,6 +17,10 @@ mod base;
 mod compare;
 #[path = "vectors/config.rs"]
 mod config;
+#[path = "vectors/decisions.rs"]
+mod decisions;
+#[path = "vectors/ethics.rs"]
+mod ethics;
 #[path = "vectors/scores.rs"]
 mod scores;
 #[path = "vectors/support.rs"]
@@ -31,7 +35,13 @@ use serde_json::Value;
 type Function = fn(&Value) -> Value;
 
 /// Every group of functions. Each module names its own in `FUNCTIONS`.
-const GROUPS: &[&[(&str, Function)]] = &[base::FUNCTIONS, scores::FUNCTIONS, config::FUNCTIONS];
+const GROUPS: &[&[(&str, Function)]] = &[
+    base::FUNCTIONS,
+    scores::FUNCTIONS,
+    config::FUNCTIONS,
+    ethics::FUNCTIONS,
+    decisions::FUNCTIONS,
+];
 
 fn find(name: &str) -> Option<Function> {
     let mut all = GROUPS.iter().flat_map(|group| group.iter());

@@ -74,7 +74,7 @@ pub struct Counts {
     /// Calibration bins (k/B, (k+1)/B] in order; empty for a model without probabilities.
     pub bins: Vec<BinCounts>,
     /// Σ round((p − label)²·2²⁰) over all samples, if exported.
-    #[serde(with = "optional_decimal")]
+    #[serde(with = "crate::num::optional_decimal")]
     pub sum_squared_error: Option<u64>,
     /// Groups in any order; a name may occur once.
     pub groups: Vec<GroupCounts>,
@@ -238,25 +238,4 @@ struct CountsDocument<'a> {
     sum_q: Vec<String>,
     sum_sq: Option<String>,
     groups: Vec<GroupDocument<'a>>,
-}
-
-/// Serde form of an optional counter: a decimal string or null.
-mod optional_decimal {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use crate::num::U64String;
-
-    #[allow(clippy::ref_option, reason = "the signature that serde calls")]
-    pub(super) fn serialize<S: Serializer>(
-        value: &Option<u64>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.map(U64String).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<u64>, D::Error> {
-        Ok(Option::<U64String>::deserialize(deserializer)?.map(|value| value.0))
-    }
 }
