@@ -76,5 +76,11 @@ node_down() {
     remove_guard_routes
 }
 
-# Images that were made after the cluster came up.
-node_load_images() { LOGS=$LOGS import_images "$@"; }
+node_load_image() { container_tool images import "$1"; }
+
+# Without the PID namespace nsenter becomes the command instead of its parent, so that signals reach it.
+node_exec() {
+    local init
+    init=$(process_of init)
+    exec nsenter --target "$init" --mount --net --wdns="$PWD" -- "$@"
+}

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-const usage = "usage: probe serve ADDRESS | get URL | lookup NAME | write FILE TEXT | read FILE"
+const usage = "usage: probe serve ADDRESS | get URL | load COUNT URL HOST | lookup NAME | write FILE TEXT | read FILE"
 
 // longestDelay bounds what ?delay_ms= may ask for.
 const longestDelay = 10 * time.Second
@@ -37,6 +37,11 @@ func run(arguments []string) error {
 		return serve(subject)
 	case "get":
 		return get(subject)
+	case "load":
+		if len(arguments) != 4 {
+			return errors.New(usage)
+		}
+		return load(subject, arguments[2], arguments[3])
 	case "lookup":
 		addresses, err := net.LookupHost(subject)
 		if err == nil {
@@ -72,6 +77,37 @@ func get(url string) error {
 	if response.StatusCode != http.StatusOK {
 		return errors.New(response.Status)
 	}
+	return nil
+}
+
+// load sends count requests one after the other, all for one virtual host; one answer that is not
+// 200 fails it.
+func load(count, url, host string) error {
+	total, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Timeout: longestDelay}
+	for sent := range total {
+		request, err := http.NewRequest(http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		request.Host = host
+		response, err := client.Do(request)
+		if err != nil {
+			return fmt.Errorf("request %d: %w", sent, err)
+		}
+		_, err = io.Copy(io.Discard, response.Body)
+		response.Body.Close()
+		if err == nil && response.StatusCode != http.StatusOK {
+			err = errors.New(response.Status)
+		}
+		if err != nil {
+			return fmt.Errorf("request %d: %w", sent, err)
+		}
+	}
+	fmt.Println(total, "requests answered")
 	return nil
 }
 
