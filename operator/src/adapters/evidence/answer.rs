@@ -17,7 +17,7 @@ pub type Labels = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Time of the scrape in milliseconds since the epoch.
-    pub at_ms: i64,
+    pub at_ms: u64,
     /// The value as the source wrote it.
     pub text: String,
 }
@@ -26,7 +26,7 @@ pub struct Sample {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistogramSample {
     /// Time of the scrape in milliseconds since the epoch.
-    pub at_ms: i64,
+    pub at_ms: u64,
     /// Observations in all.
     pub count: String,
     /// Non-empty buckets.
@@ -119,7 +119,8 @@ struct VectorSeries {
 /// Reads the answer to a range selector.
 ///
 /// # Errors
-/// Every reason that [`envelope`](self) can give, and [`UnknownReason::WrongType`] when the result is no matrix.
+/// [`Unknown`] for everything but a complete, undoubted success; [`UnknownReason::WrongType`] when the result is no
+/// matrix.
 pub fn matrix(body: &[u8], limits: AnswerLimits) -> Result<Vec<Series>, Unknown> {
     let Data::Matrix(list) = data(body)? else {
         return Err(Unknown::new(UnknownReason::WrongType, "a range of samples was asked for, the answer holds another type"));
@@ -137,8 +138,8 @@ pub fn matrix(body: &[u8], limits: AnswerLimits) -> Result<Vec<Series>, Unknown>
 /// Reads the answer to an instant query.
 ///
 /// # Errors
-/// Every reason that [`envelope`](self) can give, and [`UnknownReason::WrongType`] when the result is no vector of
-/// plain values.
+/// [`Unknown`] for everything but a complete, undoubted success; [`UnknownReason::WrongType`] when the result is no
+/// vector of plain values.
 pub fn vector(body: &[u8], limits: AnswerLimits) -> Result<Vec<Instant>, Unknown> {
     let wrong = || Unknown::new(UnknownReason::WrongType, "a vector of values was asked for, the answer holds another type");
     let Data::Vector(list) = data(body)? else {
@@ -151,6 +152,18 @@ pub fn vector(body: &[u8], limits: AnswerLimits) -> Result<Vec<Instant>, Unknown
         .collect::<Result<_, Unknown>>()?;
     distinct(instants.iter().map(|instant| &instant.labels))?;
     Ok(instants)
+}
+
+/// Reads which series an instant query found, whatever their values are.
+///
+/// # Errors
+/// As [`vector`], except for values.
+pub fn present(body: &[u8], limits: AnswerLimits) -> Result<Vec<Labels>, Unknown> {
+    let Data::Vector(list) = data(body)? else {
+        return Err(Unknown::new(UnknownReason::WrongType, "a vector was asked for, the answer holds another type"));
+    };
+    bounded(list.len(), limits.series, "series", UnknownReason::TooManySeries)?;
+    Ok(list.into_iter().map(|series| series.metric).collect())
 }
 
 /// What a body that is not a success says about itself: Prometheus' own error text, or nothing. The text of another
@@ -209,12 +222,16 @@ fn series(raw: MatrixSeries) -> Result<Series, Unknown> {
 }
 
 /// Seconds with three decimals, as Prometheus writes them, in milliseconds.
-#[expect(clippy::cast_possible_truncation, reason = "the range is checked, and the product is rounded to an integer")]
-fn milliseconds(seconds: f64) -> Result<i64, Unknown> {
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked, and the product is rounded to an integer"
+)]
+fn milliseconds(seconds: f64) -> Result<u64, Unknown> {
     // 2^53 ms lie 285,000 years ahead: below, the product is exact to the millisecond.
     let product = (seconds * 1_000.0).round();
     if (0.0..=9_007_199_254_740_991.0).contains(&product) {
-        return Ok(product as i64);
+        return Ok(product as u64);
     }
     Err(Unknown::new(UnknownReason::Malformed, format_args!("{seconds} is no time of a sample")))
 }

@@ -13,5 +13,8 @@
 //! here replaces a missing value, and nothing in here decides.
 
 pub mod answer;
+pub mod histogram;
 pub mod prometheus;
 pub mod promql;
+pub mod read;
+pub mod window;

@@ -1,4 +1,4 @@
-//! Client of the Prometheus HTTP API (also of Thanos, Mimir and VictoriaMetrics, which speak it).
+//! Client of the Prometheus HTTP API (also of Thanos, Mimir and `VictoriaMetrics`, which speak it).
 //!
 //! Every query pins its time, so that all queries of one decision see the same instant and can be asked again. An
 //! answer is bounded in time and size. Redirects are not followed: an answer from elsewhere is not from the named
@@ -18,7 +18,7 @@ use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::Instant as Clock;
 
-use super::answer::{self, AnswerLimits, Instant, Series};
+use super::answer::{self, AnswerLimits, Instant, Labels, Series};
 use crate::scoring::{Unknown, UnknownReason};
 
 /// Bounds on one query.
@@ -89,7 +89,7 @@ impl Prometheus {
             .build();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
+            .pool_idle_timeout(Duration::from_mins(1))
             .pool_max_idle_per_host(2)
             .build(connector);
         Ok(Self { client, query, authorization: None, limits })
@@ -107,7 +107,7 @@ impl Prometheus {
     ///
     /// # Errors
     /// [`Unknown`] for everything that is not one complete, undoubted answer.
-    pub async fn samples(&self, expression: &str, at_ms: i64) -> Result<Vec<Series>, Unknown> {
+    pub async fn samples(&self, expression: &str, at_ms: u64) -> Result<Vec<Series>, Unknown> {
         answer::matrix(&self.ask(expression, at_ms).await?, self.limits.answer)
     }
 
@@ -115,12 +115,20 @@ impl Prometheus {
     ///
     /// # Errors
     /// [`Unknown`] for everything that is not one complete, undoubted answer.
-    pub async fn vector(&self, expression: &str, at_ms: i64) -> Result<Vec<Instant>, Unknown> {
+    pub async fn vector(&self, expression: &str, at_ms: u64) -> Result<Vec<Instant>, Unknown> {
         answer::vector(&self.ask(expression, at_ms).await?, self.limits.answer)
     }
 
+    /// Labels of the series that an expression finds at `at_ms`.
+    ///
+    /// # Errors
+    /// [`Unknown`] for everything that is not one complete, undoubted answer.
+    pub async fn present(&self, expression: &str, at_ms: u64) -> Result<Vec<Labels>, Unknown> {
+        answer::present(&self.ask(expression, at_ms).await?, self.limits.answer)
+    }
+
     /// Asks once, and once more when the first attempt failed for a reason that may have passed.
-    async fn ask(&self, expression: &str, at_ms: i64) -> Result<Bytes, Unknown> {
+    async fn ask(&self, expression: &str, at_ms: u64) -> Result<Bytes, Unknown> {
         let form = self.form(expression, at_ms);
         let until = Clock::now() + self.limits.deadline;
         let failure = match self.attempt(form.clone(), until).await {
@@ -135,10 +143,10 @@ impl Prometheus {
     }
 
     /// Form fields rather than a query string: an expression may be longer than a proxy lets an address be.
-    fn form(&self, expression: &str, at_ms: i64) -> Bytes {
+    fn form(&self, expression: &str, at_ms: u64) -> Bytes {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("query", expression);
-        form.append_pair("time", &format!("{}.{:03}", at_ms.div_euclid(1_000), at_ms.rem_euclid(1_000)));
+        form.append_pair("time", &format!("{}.{:03}", at_ms / 1_000, at_ms % 1_000));
         form.append_pair("timeout", &format!("{}ms", self.limits.attempt.as_millis()));
         // A server that knows `limit` cuts the answer and warns, which is Unknown; others are bounded by the body.
         form.append_pair("limit", &self.limits.answer.series.to_string());

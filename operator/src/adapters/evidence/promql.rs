@@ -151,7 +151,7 @@ pub fn selector<'a>(metrics: impl IntoIterator<Item = &'a MetricName>, matchers:
 
 /// A duration as a range: `[90500ms]`.
 #[must_use]
-pub fn range(milliseconds: i64) -> String {
+pub fn range(milliseconds: u64) -> String {
     format!("[{milliseconds}ms]")
 }
 
@@ -161,7 +161,7 @@ pub const COUNTER_LABEL: &str = "penin_counter";
 /// How often each counter went back in the range before the query's time, one series for each series that has a sample
 /// in it. The metric's name is in [`COUNTER_LABEL`].
 #[must_use]
-pub fn resets(metrics: &[MetricName], matchers: &[Matcher], milliseconds: i64) -> String {
+pub fn resets(metrics: &[MetricName], matchers: &[Matcher], milliseconds: u64) -> String {
     let terms = metrics.iter().map(|metric| {
         let series = selector([metric], matchers);
         format!("label_replace(resets({series}{}),\"{COUNTER_LABEL}\",\"{metric}\",\"\",\"\")", range(milliseconds))
