@@ -106,6 +106,15 @@ impl<'de> Deserialize<'de> for Config {
     }
 }
 
+impl Settings {
+    /// The number at a dotted path such as `caos.kappa`; `None` for other types, null and unknown paths.
+    #[must_use]
+    pub fn number(&self, path: &str) -> Option<f64> {
+        let mut document = serde_json::to_value(self).ok()?;
+        schema::slot(&mut document, path)?.as_f64()
+    }
+}
+
 fn to_value(settings: &Settings) -> Result<Value, Vec<ConfigError>> {
     serde_json::to_value(settings).map_err(|error| unreadable(&error))
 }

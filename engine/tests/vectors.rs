@@ -11,6 +11,8 @@
     missing_docs
 )]
 
+#[path = "vectors/advisory.rs"]
+mod advisory;
 #[path = "vectors/base.rs"]
 mod base;
 #[path = "vectors/compare.rs"]
@@ -38,6 +40,7 @@ type Function = fn(&Value) -> Value;
 const GROUPS: &[&[(&str, Function)]] = &[
     base::FUNCTIONS,
     scores::FUNCTIONS,
+    advisory::FUNCTIONS,
     config::FUNCTIONS,
     ethics::FUNCTIONS,
     decisions::FUNCTIONS,

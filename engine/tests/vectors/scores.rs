@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::Function;
 use crate::base::checked;
-use crate::support::{config, field, json_of, num, num_or, read};
+use crate::support::{config, field, json_of, num, num_or, read, without};
 
 pub const FUNCTIONS: &[(&str, Function)] = &[
     ("caos.exponential", |i| {
@@ -140,12 +140,6 @@ fn named(list: &Value) -> Vec<(&str, Num)> {
         .iter()
         .map(|item| (item["name"].as_str().unwrap(), num(item, "value")))
         .collect()
-}
-
-fn without(input: &Value, keys: &[&str]) -> Value {
-    let mut map = input.as_object().unwrap().clone();
-    map.retain(|key, _| !keys.contains(&key.as_str()));
-    Value::Object(map)
 }
 
 /// The series is the tracked value; the vectors give no components, so the pattern strength is the value itself.

@@ -45,3 +45,10 @@ pub fn config(document: &Value) -> Config {
 pub fn json_of(value: &impl Serialize) -> Value {
     serde_json::to_value(value).unwrap()
 }
+
+/// `input` without these keys.
+pub fn without(input: &Value, keys: &[&str]) -> Value {
+    let mut map = input.as_object().unwrap().clone();
+    map.retain(|key, _| !keys.contains(&key.as_str()));
+    Value::Object(map)
+}
