@@ -39,6 +39,8 @@ API_SERVICE_ADDRESS=10.$((96 + CLUSTER_ID)).0.1
 DNS_ADDRESS=10.$((96 + CLUSTER_ID)).0.10
 NODE_RANGES=("$LINK_RANGE" "$POD_RANGE" "$SERVICE_RANGE")
 GUARD_METRIC=4000
+# Service addresses of a control plane without nodes: nobody answers there, and nothing leaves loopback.
+PLANE_SERVICE_RANGE=127.96.0.0/16
 CGROUP=/penin-omega-$CLUSTER_ID
 CONTAINERD_SOCKET=/run/containerd/containerd.sock   # in the node's mount namespace
 
