@@ -1,0 +1,303 @@
+//! From a draft to the bytes of an entry, in two steps: everything that does not depend on the position is
+//! checked and serialised by the caller's thread; the writer only adds the chain link and signs.
+
+use jiff::Timestamp;
+
+use super::{
+    Draft, Kind, MAX_BLOB, MAX_ENTRY, MAX_INLINE_BODY, MAX_NAME, MAX_REFERENCES, PREDICATE_TYPE,
+    Predicate, STATEMENT_TYPE, StateRef, WireBodyBlob, WireDigest, WireSubject,
+};
+use crate::canonical::{self, CanonicalError};
+use crate::dsse::{self, Envelope};
+use crate::entry::BlobRef;
+use crate::hash::{Digest, leaf_hash};
+
+/// A draft that can never become an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DraftError {
+    /// Only the ledger writes this kind.
+    #[error("kind: {0} is written by the ledger itself")]
+    InternalKind(Kind),
+    /// A text is empty where it must not be, too long, or has control characters.
+    #[error("{field}: must have {min} to {MAX_NAME} bytes and no control characters")]
+    Text {
+        /// Path of the field.
+        field: String,
+        /// Smallest length.
+        min: usize,
+    },
+    /// A list is too long.
+    #[error("{field}: at most {MAX_REFERENCES} items")]
+    TooMany {
+        /// Path of the field.
+        field: &'static str,
+    },
+    /// A blob or state value is too large.
+    #[error("{field}: {size} bytes, at most {MAX_BLOB}")]
+    BlobTooLarge {
+        /// Path of the field.
+        field: String,
+        /// Its size.
+        size: usize,
+    },
+    /// Two state updates have the same key.
+    #[error("state: key {0:?} appears twice")]
+    DuplicateState(String),
+    /// A time outside the years 1970 to 9999.
+    #[error("time: {0} ms is outside the years 1970 to 9999")]
+    Time(i64),
+    /// The body has no faithful canonical form.
+    #[error("body: {0}")]
+    Body(#[from] CanonicalError),
+    /// The entry exceeds the 16-bit length of entry bundles.
+    #[error("entry of {size} bytes, at most {MAX_ENTRY}; move large fields to blobs")]
+    EntryTooLarge {
+        /// Size it would have.
+        size: usize,
+    },
+}
+
+/// Where an entry goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Index of the leaf, from 0.
+    pub seq: u64,
+    /// Epoch of the writer.
+    pub epoch: u64,
+    /// Leaf hash of the entry before; zero for the first.
+    pub prev: Digest,
+}
+
+/// A checked draft, serialised up to its position.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub(crate) kind: Kind,
+    pub(crate) time_ms: i64,
+    /// The predicate without `_chain`: a non-empty canonical object.
+    predicate: Vec<u8>,
+    /// The canonical subject list.
+    subject: Vec<u8>,
+    /// Blobs and state values by digest.
+    pub(crate) content: Vec<(Digest, Vec<u8>)>,
+    pub(crate) state: Vec<StateRef>,
+    pub(crate) columns: Columns,
+}
+
+/// Copies of entry fields for queries; the entry itself is what counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Columns {
+    /// Subject name.
+    pub subject: String,
+    /// Cycle `namespace/name`, or empty.
+    pub cycle: String,
+}
+
+/// A signed entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedEntry {
+    /// The canonical envelope.
+    pub bytes: Vec<u8>,
+    /// Its RFC 6962 leaf hash.
+    pub leaf: Digest,
+}
+
+impl Prepared {
+    /// Checks and serialises a draft.
+    ///
+    /// # Errors
+    /// See [`DraftError`].
+    pub fn new(draft: Draft) -> Result<Self, DraftError> {
+        if draft.kind.is_internal() {
+            return Err(DraftError::InternalKind(draft.kind));
+        }
+        Self::any_kind(draft, None)
+    }
+
+    /// As [`Self::new`], for the ledger's own kinds and for drafts that waited in the rollback queue.
+    pub(crate) fn any_kind(draft: Draft, queued: Option<Digest>) -> Result<Self, DraftError> {
+        check_texts(&draft)?;
+        check_sizes(&draft)?;
+        let time = Timestamp::from_millisecond(draft.time_ms)
+            .ok()
+            .filter(|time| time.as_millisecond() >= 0)
+            .ok_or(DraftError::Time(draft.time_ms))?;
+        let columns = Columns {
+            subject: draft.subject.name.clone(),
+            cycle: draft
+                .cycle
+                .as_ref()
+                .map_or_else(String::new, |c| c.name.clone()),
+        };
+        let mut content = Vec::new();
+        let blobs = draft.blobs.into_iter().map(|blob| {
+            let reference = BlobRef {
+                sha256: Digest::of(&blob.content),
+                size: length(&blob.content),
+                name: blob.name,
+                media_type: blob.media_type,
+            };
+            content.push((reference.sha256, blob.content));
+            reference
+        });
+        let blobs: Vec<_> = blobs.collect();
+        let state = draft.state.into_iter().map(|update| {
+            let reference = StateRef {
+                sha256: Digest::of(&update.value),
+                size: length(&update.value),
+                key: update.key,
+            };
+            content.push((reference.sha256, update.value));
+            reference
+        });
+        let state: Vec<_> = state.collect();
+        let body = canonical::to_vec(&serde_json::Value::Object(draft.body.clone()))?;
+        let (body, body_blob) = if body.len() > MAX_INLINE_BODY {
+            let reference = WireBodyBlob {
+                sha256: Digest::of(&body),
+                size: length(&body),
+            };
+            content.push((reference.sha256, body));
+            (None, Some(reference))
+        } else {
+            (Some(draft.body), None)
+        };
+        let predicate = canonical::write(&Predicate {
+            chain: None,
+            blobs,
+            body,
+            body_blob,
+            content_hashes: draft.content_hashes,
+            cycle: draft.cycle,
+            kind: draft.kind,
+            queued,
+            state: state.clone(),
+            time: format!("{time:.3}"),
+            trace_id: draft.trace_id,
+        })?;
+        let subject = canonical::write(&[WireSubject {
+            digest: WireDigest {
+                sha256: draft.subject.sha256,
+            },
+            name: draft.subject.name,
+        }])?;
+        let prepared = Self {
+            kind: draft.kind,
+            time_ms: draft.time_ms,
+            predicate,
+            subject,
+            content,
+            state,
+            columns,
+        };
+        // The longest position decides, so that a draft's fate does not depend on when it is written.
+        let size = dsse::encoded_length(
+            prepared
+                .statement(&Position {
+                    seq: u64::MAX,
+                    epoch: u64::MAX,
+                    prev: Digest::ZERO,
+                })
+                .len(),
+        );
+        if size > MAX_ENTRY {
+            return Err(DraftError::EntryTooLarge { size });
+        }
+        Ok(prepared)
+    }
+
+    /// Bytes held in memory until written.
+    pub(crate) fn weight(&self) -> usize {
+        let content: usize = self.content.iter().map(|(_, bytes)| bytes.len()).sum();
+        self.predicate.len() + self.subject.len() + content
+    }
+
+    /// Adds the position and signs.
+    #[must_use]
+    pub fn sign(&self, position: &Position, key: &ed25519_dalek::SigningKey) -> EncodedEntry {
+        let bytes = Envelope::sign(self.statement(position), key).to_json();
+        EncodedEntry {
+            leaf: leaf_hash(&bytes),
+            bytes,
+        }
+    }
+
+    /// The canonical statement: written around the canonical parts, equal to canonicalising the whole (tested).
+    fn statement(&self, position: &Position) -> Vec<u8> {
+        let mut bytes = chain_prefix(position).into_bytes();
+        bytes.push(b',');
+        bytes.extend_from_slice(self.predicate.strip_prefix(b"{").unwrap_or(&self.predicate));
+        bytes.extend_from_slice(br#","predicateType":""#);
+        bytes.extend_from_slice(PREDICATE_TYPE.as_bytes());
+        bytes.extend_from_slice(br#"","subject":"#);
+        bytes.extend_from_slice(&self.subject);
+        bytes.push(b'}');
+        bytes
+    }
+}
+
+/// How every statement starts: position and link at a fixed place.
+pub(super) fn chain_prefix(position: &Position) -> String {
+    format!(
+        r#"{{"_type":"{STATEMENT_TYPE}","predicate":{{"_chain":{{"epoch":"{}","prev":"{}","seq":"{}"}}"#,
+        position.epoch, position.prev, position.seq
+    )
+}
+
+fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+fn check_texts(draft: &Draft) -> Result<(), DraftError> {
+    text("subject.name", &draft.subject.name, 1)?;
+    text("traceId", &draft.trace_id, 0)?;
+    if let Some(cycle) = &draft.cycle {
+        text("cycle.name", &cycle.name, 1)?;
+        text("cycle.uid", &cycle.uid, 1)?;
+    }
+    for (index, blob) in draft.blobs.iter().enumerate() {
+        text(&format!("blobs[{index}].name"), &blob.name, 1)?;
+        text(&format!("blobs[{index}].mediaType"), &blob.media_type, 1)?;
+    }
+    for (index, update) in draft.state.iter().enumerate() {
+        text(&format!("state[{index}].key"), &update.key, 1)?;
+        let earlier = draft.state.iter().take(index);
+        if earlier.into_iter().any(|other| other.key == update.key) {
+            return Err(DraftError::DuplicateState(update.key.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn text(field: &str, value: &str, min: usize) -> Result<(), DraftError> {
+    let fits = (min..=MAX_NAME).contains(&value.len()) && !value.chars().any(char::is_control);
+    fits.then_some(()).ok_or_else(|| DraftError::Text {
+        field: field.to_owned(),
+        min,
+    })
+}
+
+fn check_sizes(draft: &Draft) -> Result<(), DraftError> {
+    for (field, count) in [
+        ("blobs", draft.blobs.len()),
+        ("state", draft.state.len()),
+        ("contentHashes", draft.content_hashes.len()),
+    ] {
+        if count > MAX_REFERENCES {
+            return Err(DraftError::TooMany { field });
+        }
+    }
+    let blobs = draft.blobs.iter().map(|blob| blob.content.len());
+    let values = draft.state.iter().map(|update| update.value.len());
+    for (field, sizes) in [
+        ("blobs", blobs.collect::<Vec<_>>()),
+        ("state", values.collect()),
+    ] {
+        if let Some((index, size)) = sizes.into_iter().enumerate().find(|(_, s)| *s > MAX_BLOB) {
+            return Err(DraftError::BlobTooLarge {
+                field: format!("{field}[{index}]"),
+                size,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,203 @@
+//! The second copy beside the database: C2SP tlog-tiles, entry bundles, blobs and the signed checkpoint.
+//!
+//! Published by a thread of its own after the head is anchored, so that appends do not wait for it; only
+//! promotions and rollbacks wait for one flush of the [`tail`]. Whatever is found different from the record at
+//! start is written anew.
+
+mod files;
+pub mod paths;
+pub(crate) mod tail;
+pub(crate) mod tiles;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ed25519_dalek::SigningKey;
+
+use crate::anchor::Head;
+use crate::entry::Entry;
+use crate::hash::leaf_hash;
+use crate::health::{Failure, Reason};
+use crate::note::Checkpoint;
+use crate::store::{Store, StoreError};
+use crate::writer::lock;
+use files::{Durability, put};
+use tail::Tail;
+use tiles::{Pass, PublishError};
+
+/// File name of the newest checkpoint.
+pub const CHECKPOINT: &str = "checkpoint";
+/// Pause between two publications under load: each writes whole partial files.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Pause after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Default)]
+struct Inbox {
+    head: Option<Head>,
+    keys: Vec<SigningKey>,
+    closed: bool,
+    error: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    inbox: Mutex<Inbox>,
+    changed: Condvar,
+}
+
+impl Mailbox {
+    /// What went wrong at the last publication, if it did.
+    pub fn error(&self) -> Option<String> {
+        lock(&self.inbox).error.clone()
+    }
+}
+
+/// The writer's side of the second copy.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    mailbox: Arc<Mailbox>,
+    thread: Option<JoinHandle<()>>,
+    tail: Tail,
+}
+
+impl Publisher {
+    /// Starts the thread. Nothing is published before the first head.
+    pub fn start(directory: &Path, key: SigningKey) -> Result<Self, Failure> {
+        let mailbox = Arc::new(Mailbox::default());
+        lock(&mailbox.inbox).keys.push(key);
+        let (shared, path) = (Arc::clone(&mailbox), directory.to_owned());
+        let thread = std::thread::Builder::new()
+            .name("ledger-publisher".into())
+            .spawn(move || run(&shared, &path))
+            .map_err(|error| Failure::new(Reason::StorageFailed, error.to_string()))?;
+        Ok(Self {
+            mailbox,
+            thread: Some(thread),
+            tail: Tail::new(directory),
+        })
+    }
+
+    pub fn mailbox(&self) -> Arc<Mailbox> {
+        Arc::clone(&self.mailbox)
+    }
+
+    /// Signs checkpoints with `key` too, first; the old key's line stays until the process ends, so that
+    /// verifiers have time to change.
+    pub fn rotate(&mut self, key: SigningKey) {
+        lock(&self.mailbox.inbox).keys.insert(0, key);
+    }
+
+    /// Publishes an anchored head. Never waits; a newer head replaces one that is still waiting.
+    pub fn publish(&mut self, head: Head) {
+        lock(&self.mailbox.inbox).head = Some(head);
+        self.mailbox.changed.notify_one();
+    }
+
+    /// Makes the second copy of everything below `size`, which is committed, durable.
+    pub fn write_durably(&mut self, store: &Store, size: u64) -> Result<(), Failure> {
+        // The batch may have filled its bundle; the tail then begins with that bundle.
+        let first = self.tail.next(size.saturating_sub(1));
+        let (mut entries, mut blobs) = (Vec::new(), Vec::new());
+        store.scan(first..size, |row| {
+            let damaged = |why: String| StoreError::Damaged(format!("entry {}: {why}", row.seq));
+            let entry = Entry::decode_trusted(row.entry, leaf_hash(row.entry))
+                .map_err(|error| damaged(error.to_string()))?;
+            for (digest, _) in entry.content() {
+                let content = store.blob(&digest)?;
+                blobs.push(content.ok_or_else(|| damaged(format!("blob {digest} is missing")))?);
+            }
+            entries.push((row.seq, row.entry.to_vec()));
+            Ok::<(), StoreError>(())
+        })?;
+        let entries = entries.iter().map(|(seq, entry)| (*seq, entry.as_slice()));
+        self.tail
+            .append(entries, blobs.iter().map(Vec::as_slice), first)
+            .map_err(|error| Failure::new(Reason::StorageFailed, format!("tail: {error}")))
+    }
+
+    /// Publishes the last head and ends the thread.
+    pub fn finish(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        lock(&self.mailbox.inbox).closed = true;
+        self.mailbox.changed.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, what it publishes is written anew at the next start.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run(mailbox: &Mailbox, directory: &Path) {
+    let mut pass: Option<(Store, Pass)> = None;
+    while let Some((head, keys)) = next(mailbox) {
+        let outcome = publish(&mut pass, directory, &head, &keys);
+        let mut inbox = lock(&mailbox.inbox);
+        let pause = match outcome {
+            Ok(()) => {
+                inbox.error = None;
+                PAUSE
+            }
+            Err(error) => {
+                // Start over: publishing again repairs whatever is half done.
+                pass = None;
+                inbox.error = Some(error.to_string());
+                if inbox.head.is_none() && !inbox.closed {
+                    inbox.head = Some(head);
+                }
+                RETRY
+            }
+        };
+        if !inbox.closed {
+            let waited = mailbox
+                .changed
+                .wait_timeout_while(inbox, pause, |inbox| !inbox.closed);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+/// Waits for a head; `None` when closed and nothing waits.
+fn next(mailbox: &Mailbox) -> Option<(Head, Vec<SigningKey>)> {
+    let inbox = lock(&mailbox.inbox);
+    let mut inbox = mailbox
+        .changed
+        .wait_while(inbox, |inbox| inbox.head.is_none() && !inbox.closed)
+        .unwrap_or_else(PoisonError::into_inner);
+    let head = inbox.head.take()?;
+    Some((head, inbox.keys.clone()))
+}
+
+fn publish(
+    pass: &mut Option<(Store, Pass)>,
+    directory: &Path,
+    head: &Head,
+    keys: &[SigningKey],
+) -> Result<(), PublishError> {
+    if pass.is_none() {
+        *pass = Some((Store::open_reader(directory)?, Pass::start(directory)?));
+    }
+    if let Some((store, pass)) = pass {
+        pass.advance(store, head.size, head.root)?;
+    }
+    // Last: a checkpoint promises the tiles it covers.
+    let checkpoint = Checkpoint {
+        origin: head.origin.clone(),
+        size: head.size,
+        root: head.root,
+    };
+    let path: PathBuf = directory.join(CHECKPOINT);
+    put(&path, checkpoint.sign(keys).as_bytes(), Durability::Derived)?;
+    Ok(())
+}

@@ -1,0 +1,177 @@
+//! From the record to tiles, bundles, blobs and the node file, in one forward pass that can be continued.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::files::{Durability, put};
+use super::paths::{TILE_WIDTH, blob_path, bundle_path, tile_path};
+use super::tail;
+use crate::hash::{Digest, leaf_hash};
+use crate::store::{Store, StoreError};
+use crate::tree::Frontier;
+
+/// All complete subtrees in order of completion: makes proofs a handful of small reads. Not part of the
+/// published format, and rebuilt at every start.
+pub(crate) const NODES: &str = "nodes";
+
+/// A failure to publish.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    #[error("published copy: {0}")]
+    Io(#[from] io::Error),
+    #[error("published copy: {0}")]
+    Store(#[from] StoreError),
+    #[error("published copy: the record has root {found} at size {size}, the head {expected}")]
+    Root {
+        size: u64,
+        found: Digest,
+        expected: Digest,
+    },
+}
+
+/// Where the pass is. Memory: one unfinished bundle and one unfinished tile per level.
+pub(super) struct Pass {
+    directory: PathBuf,
+    pub frontier: Frontier,
+    bundle: Vec<u8>,
+    /// Hashes of the unfinished tile of each level.
+    tiles: Vec<Vec<Digest>>,
+    /// Index of the unfinished tile of each level.
+    indexes: Vec<u64>,
+    nodes: BufWriter<File>,
+    /// Rowid of the last published blob.
+    blob: i64,
+}
+
+impl Pass {
+    /// Starts from the first entry.
+    pub fn start(directory: &Path) -> io::Result<Self> {
+        let unfinished = directory.join(format!("{NODES}.new"));
+        Ok(Self {
+            directory: directory.to_owned(),
+            frontier: Frontier::new(),
+            bundle: Vec::new(),
+            tiles: Vec::new(),
+            indexes: Vec::new(),
+            nodes: BufWriter::with_capacity(64 * 1024, File::create(unfinished)?),
+            blob: 0,
+        })
+    }
+
+    /// Publishes everything up to `size`, whose root must be `root`.
+    pub fn advance(&mut self, store: &Store, size: u64, root: Digest) -> Result<(), PublishError> {
+        self.blob = store.scan_blobs_after(self.blob, |digest, content| {
+            let path = self.directory.join(blob_path(&digest));
+            put(&path, content, Durability::Flushed).map_err(PublishError::from)
+        })?;
+        let from = self.frontier.size();
+        store.scan(from..size, |row| self.add(row.entry))?;
+        let found = self.frontier.root();
+        if self.frontier.size() != size || found != root {
+            let expected = root;
+            return Err(PublishError::Root {
+                size,
+                found,
+                expected,
+            });
+        }
+        self.put_partial()?;
+        self.nodes.flush()?;
+        // Appending goes on in the open file; the name is taken once it is complete for some size.
+        let unfinished = self.directory.join(format!("{NODES}.new"));
+        if unfinished.exists() {
+            fs::rename(unfinished, self.directory.join(NODES))?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, entry: &[u8]) -> Result<(), PublishError> {
+        // The store's CHECK keeps entries within 16 bits; a longer one would be a damaged row.
+        let length = u16::try_from(entry.len())
+            .map_err(|_| StoreError::Damaged("entry longer than 65,535 bytes".into()))?;
+        self.bundle.extend_from_slice(&length.to_be_bytes());
+        self.bundle.extend_from_slice(entry);
+        let leaf = leaf_hash(entry);
+        let nodes = &mut self.nodes;
+        let mut written = Ok(());
+        let mut completed = Vec::with_capacity(8);
+        self.frontier.push_recording(leaf, |node| {
+            if written.is_ok() {
+                written = nodes.write_all(node.as_bytes());
+            }
+            completed.push(node);
+        });
+        written?;
+        // Tile level l holds the subtrees of 8·l levels.
+        for (level, node) in completed.iter().step_by(8).enumerate() {
+            self.add_to_tile(level, *node)?;
+        }
+        if self.frontier.size().is_multiple_of(TILE_WIDTH) {
+            self.finish_bundle()?;
+        }
+        Ok(())
+    }
+
+    fn add_to_tile(&mut self, level: usize, node: Digest) -> Result<(), PublishError> {
+        if self.tiles.len() <= level {
+            self.tiles.resize_with(level + 1, Vec::new);
+            self.indexes.resize(level + 1, 0);
+        }
+        let (Some(tile), Some(index)) = (self.tiles.get_mut(level), self.indexes.get_mut(level))
+        else {
+            return Ok(());
+        };
+        tile.push(node);
+        if tile.len() as u64 == TILE_WIDTH {
+            let level = u8::try_from(level).unwrap_or(u8::MAX);
+            let path = tile_path(level, *index, TILE_WIDTH);
+            let content = concat(tile);
+            tile.clear();
+            *index += 1;
+            self.finish(&path, &content)?;
+        }
+        Ok(())
+    }
+
+    fn finish_bundle(&mut self) -> Result<(), PublishError> {
+        let index = self.frontier.size() / TILE_WIDTH - 1;
+        let content = std::mem::take(&mut self.bundle);
+        self.finish(&bundle_path(index, TILE_WIDTH), &content)?;
+        tail::prune(&self.directory, index + 1)?;
+        Ok(())
+    }
+
+    /// Writes a full tile or bundle, after which its partial forms may go.
+    fn finish(&self, path: &str, content: &[u8]) -> Result<(), PublishError> {
+        put(&self.directory.join(path), content, Durability::Flushed)?;
+        match fs::remove_dir_all(self.directory.join(format!("{path}.p"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn put_partial(&self) -> Result<(), PublishError> {
+        let put = |path: String, content: &[u8]| {
+            put(&self.directory.join(path), content, Durability::Derived)
+        };
+        let size = self.frontier.size();
+        if !self.bundle.is_empty() {
+            put(
+                bundle_path(size / TILE_WIDTH, size % TILE_WIDTH),
+                &self.bundle,
+            )?;
+        }
+        for (level, (tile, index)) in self.tiles.iter().zip(&self.indexes).enumerate() {
+            if !tile.is_empty() {
+                let level = u8::try_from(level).unwrap_or(u8::MAX);
+                put(tile_path(level, *index, tile.len() as u64), &concat(tile))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn concat(tile: &[Digest]) -> Vec<u8> {
+    tile.iter().flat_map(Digest::as_bytes).copied().collect()
+}

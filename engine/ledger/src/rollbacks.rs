@@ -1,0 +1,290 @@
+//! Rollback drafts that wait for a ledger that is broken or out of reach.
+//!
+//! A rollback is never held up by the ledger. Its entry is kept in a side file, flushed, and appended when the
+//! ledger is well; when not even the side file can be written it is kept in memory, and counted.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::anchor::{sync_parent, write_durably};
+use crate::entry::{Draft, DraftError, Kind, Prepared};
+use crate::hash::Digest;
+
+/// File name inside the ledger's directory.
+pub const ROLLBACK_QUEUE: &str = "rollbacks.queue";
+/// Unreadable lines of the queue are kept here, never dropped.
+const DAMAGED: &str = "rollbacks.damaged";
+/// Most drafts that wait, on disk and in memory together.
+pub const MOST_ROLLBACKS: usize = 1_024;
+/// Most bytes of one draft's line.
+const MOST_LINE: usize = 1024 * 1024;
+
+/// Where a queued draft is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queued {
+    /// In the side file, flushed: survives the process and the machine.
+    OnDisk,
+    /// In memory only: lost if the process ends before the ledger is well.
+    InMemory,
+}
+
+/// Why a draft was not queued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QueueError {
+    /// The draft can never be an entry.
+    #[error("invalid draft: {0}")]
+    Invalid(#[from] DraftError),
+    /// Only rollbacks and what belongs to them may wait.
+    #[error("kind: {0} cannot wait for the ledger; only ROLLBACK, REJECTION and OUTCOME can")]
+    Kind(Kind),
+    /// Too many drafts wait, or this one is too large.
+    #[error("the rollback queue is full")]
+    Full,
+}
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    id: Digest,
+    draft: Draft,
+    on_disk: bool,
+}
+
+/// The queue. The operator uses it directly when the ledger does not open; an open ledger owns its own.
+#[derive(Debug)]
+pub struct RollbackQueue {
+    path: PathBuf,
+    waiting: VecDeque<Waiting>,
+    damaged: usize,
+}
+
+impl RollbackQueue {
+    /// Reads the side file of the ledger in `directory`. Never fails: an unreadable file is an empty queue whose
+    /// new drafts are kept in memory until it can be written.
+    #[must_use]
+    pub fn open(directory: &Path) -> Self {
+        let path = directory.join(ROLLBACK_QUEUE);
+        let mut queue = Self {
+            path,
+            waiting: VecDeque::new(),
+            damaged: 0,
+        };
+        let bytes = fs::read(&queue.path).unwrap_or_default();
+        let mut damaged = Vec::new();
+        for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            match parse(line) {
+                Some(waiting) if queue.waiting.len() < MOST_ROLLBACKS => {
+                    queue.waiting.push_back(waiting);
+                }
+                _ => damaged.extend_from_slice(line),
+            }
+        }
+        if !damaged.is_empty() {
+            queue.damaged = damaged.split_inclusive(|byte| *byte == b'\n').count();
+            queue.set_aside(directory, &damaged);
+        }
+        queue
+    }
+
+    /// Keeps unreadable lines for a person, and cleans the queue so that appending to a torn line cannot
+    /// damage the next draft. When the disk refuses, the old file stays and is looked at again.
+    fn set_aside(&mut self, directory: &Path, lines: &[u8]) {
+        let kept = File::options()
+            .create(true)
+            .append(true)
+            .open(directory.join(DAMAGED))
+            .and_then(|mut file| {
+                file.write_all(lines)?;
+                file.sync_all()
+            });
+        if kept.is_ok() {
+            self.rewrite();
+        }
+    }
+
+    /// Queues a draft.
+    ///
+    /// # Errors
+    /// See [`QueueError`].
+    pub fn push(&mut self, draft: Draft) -> Result<Queued, QueueError> {
+        if !matches!(draft.kind, Kind::Rollback | Kind::Rejection | Kind::Outcome) {
+            return Err(QueueError::Kind(draft.kind));
+        }
+        Prepared::new(draft.clone())?;
+        if self.waiting.len() >= MOST_ROLLBACKS {
+            return Err(QueueError::Full);
+        }
+        let json = serde_json::to_vec(&draft).map_err(|_| QueueError::Full)?;
+        if json.len() > MOST_LINE {
+            return Err(QueueError::Full);
+        }
+        let id = Digest::of(&json);
+        if self.waiting.iter().any(|waiting| waiting.id == id) {
+            return Ok(Queued::OnDisk);
+        }
+        let on_disk = self.write_line(&id, &json).is_ok();
+        self.waiting.push_back(Waiting { id, draft, on_disk });
+        Ok(if on_disk {
+            Queued::OnDisk
+        } else {
+            Queued::InMemory
+        })
+    }
+
+    fn write_line(&self, id: &Digest, json: &[u8]) -> std::io::Result<()> {
+        let mut line = format!("{id} ").into_bytes();
+        line.extend_from_slice(json);
+        line.push(b'\n');
+        let new = !self.path.exists();
+        let mut file = File::options().create(true).append(true).open(&self.path)?;
+        let before = file.metadata()?.len();
+        let written = file.write_all(&line).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // Half a line would spoil the next one; if even this fails, reading sets the torn line aside.
+            file.set_len(before)?;
+        }
+        written?;
+        if new { sync_parent(&self.path) } else { Ok(()) }
+    }
+
+    /// Drafts that wait, oldest first, with the id that makes appending them idempotent.
+    pub(crate) fn waiting(&self) -> impl Iterator<Item = (Digest, &Draft)> {
+        self.waiting
+            .iter()
+            .map(|waiting| (waiting.id, &waiting.draft))
+    }
+
+    /// Forgets drafts that are in the ledger now.
+    pub(crate) fn remove(&mut self, done: impl Fn(&Digest) -> bool) {
+        let before = self.waiting.len();
+        self.waiting.retain(|waiting| !done(&waiting.id));
+        if self.waiting.len() != before {
+            self.rewrite();
+        }
+    }
+
+    /// Writes the whole file anew. On failure the old file stays: its drafts are recognised by their ids.
+    fn rewrite(&mut self) {
+        let mut bytes = Vec::new();
+        for waiting in &self.waiting {
+            if let Ok(json) = serde_json::to_vec(&waiting.draft) {
+                bytes.extend_from_slice(format!("{} ", waiting.id).as_bytes());
+                bytes.extend_from_slice(&json);
+                bytes.push(b'\n');
+            }
+        }
+        if write_durably(&self.path, &bytes).is_ok() {
+            for waiting in &mut self.waiting {
+                waiting.on_disk = true;
+            }
+        }
+    }
+
+    /// Number of drafts in the side file.
+    #[must_use]
+    pub fn on_disk(&self) -> usize {
+        self.waiting.iter().filter(|w| w.on_disk).count()
+    }
+
+    /// Number of drafts in memory only.
+    #[must_use]
+    pub fn in_memory(&self) -> usize {
+        self.waiting.len() - self.on_disk()
+    }
+
+    /// Number of unreadable lines found when the queue was read; they are kept in `rollbacks.damaged`.
+    #[must_use]
+    pub const fn damaged(&self) -> usize {
+        self.damaged
+    }
+}
+
+fn parse(line: &[u8]) -> Option<Waiting> {
+    let line = line.strip_suffix(b"\n")?;
+    let (id, json) = line.split_at_checked(64)?;
+    let id: Digest = std::str::from_utf8(id).ok()?.parse().ok()?;
+    let json = json.strip_prefix(b" ")?;
+    if Digest::of(json) != id {
+        return None;
+    }
+    let draft = serde_json::from_slice(json).ok()?;
+    Some(Waiting {
+        id,
+        draft,
+        on_disk: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Subject;
+
+    fn draft(time_ms: i64) -> Draft {
+        let subject = Subject {
+            name: "model".into(),
+            sha256: Digest::of(b"model"),
+        };
+        Draft::new(Kind::Rollback, subject, time_ms)
+    }
+
+    #[test]
+    fn drafts_survive_the_process_and_are_removed_when_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut queue = RollbackQueue::open(dir.path());
+        assert_eq!(queue.push(draft(1)), Ok(Queued::OnDisk));
+        assert_eq!(queue.push(draft(2)), Ok(Queued::OnDisk));
+        assert_eq!(queue.push(draft(2)), Ok(Queued::OnDisk));
+        let mut again = RollbackQueue::open(dir.path());
+        let times: Vec<_> = again.waiting().map(|(_, d)| d.time_ms).collect();
+        assert_eq!(times, [1, 2]);
+        let first = again.waiting().next().unwrap().0;
+        again.remove(|id| *id == first);
+        assert_eq!(RollbackQueue::open(dir.path()).on_disk(), 1);
+    }
+
+    #[test]
+    fn a_torn_line_loses_nothing_else_and_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut queue = RollbackQueue::open(dir.path());
+        queue.push(draft(1)).unwrap();
+        let path = dir.path().join(ROLLBACK_QUEUE);
+        let whole = fs::read(&path).unwrap();
+        for cut in 1..whole.len() {
+            let mut bytes = whole.clone();
+            bytes.extend_from_slice(&whole[..cut]);
+            fs::write(&path, &bytes).unwrap();
+            let _ = fs::remove_file(dir.path().join(DAMAGED));
+            let mut again = RollbackQueue::open(dir.path());
+            assert_eq!((again.on_disk(), again.damaged()), (1, 1), "{cut}");
+            assert_eq!(fs::read(dir.path().join(DAMAGED)).unwrap(), &whole[..cut]);
+            again.push(draft(3)).unwrap();
+            assert_eq!(RollbackQueue::open(dir.path()).on_disk(), 2, "{cut}");
+        }
+    }
+
+    #[test]
+    fn without_a_disk_drafts_are_kept_in_memory_and_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut queue = RollbackQueue::open(&dir.path().join("absent"));
+        assert_eq!(queue.push(draft(1)), Ok(Queued::InMemory));
+        assert_eq!((queue.on_disk(), queue.in_memory()), (0, 1));
+    }
+
+    #[test]
+    fn only_what_lowers_traffic_may_wait_and_the_queue_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut queue = RollbackQueue::open(&dir.path().join("absent"));
+        let mut promotion = draft(1);
+        promotion.kind = Kind::PromoteAttest;
+        assert_eq!(
+            queue.push(promotion),
+            Err(QueueError::Kind(Kind::PromoteAttest))
+        );
+        for time in 0..i64::try_from(MOST_ROLLBACKS).unwrap() {
+            queue.push(draft(time)).unwrap();
+        }
+        assert_eq!(queue.push(draft(-1 + 5_000_000)), Err(QueueError::Full));
+    }
+}

@@ -1,0 +1,137 @@
+//! How connections are set up: every one of them is restricted before it is used.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+const SCHEMA: &str = include_str!("schema.sql");
+/// `PeΩL` would not fit four ASCII bytes; `PenL` marks the file for `file(1)`.
+const APPLICATION_ID: i64 = 0x5065_6e4c;
+/// Version of the tables.
+const FORMAT: i64 = 1;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+/// WAL pages after which a commit also moves them to the main file: 8 MiB.
+const CHECKPOINT_PAGES: i64 = 2_048;
+
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    harden(&connection)?;
+    let mode: String =
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Io(format!(
+            "database: journal mode is {mode}, WAL is required"
+        )));
+    }
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    create_or_check(&mut connection)?;
+    connection.authorizer(Some(authorize_writer))?;
+    Ok(connection)
+}
+
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    harden(&connection)?;
+    connection.pragma_update(None, "query_only", true)?;
+    check_format(&connection)?;
+    connection.authorizer(Some(authorize_reader))?;
+    Ok(connection)
+}
+
+fn harden(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.pragma_update(None, "recursive_triggers", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    // A memory map would turn a failing disk into a signal instead of an error.
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    Ok(())
+}
+
+fn create_or_check(connection: &mut Connection) -> Result<(), StoreError> {
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables > 0 {
+        return check_format(connection);
+    }
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The schema must be ours to the letter: a dropped trigger or an added table is somebody else's work.
+fn check_format(connection: &Connection) -> Result<(), StoreError> {
+    let pragma = |name: &str| -> rusqlite::Result<i64> {
+        connection.pragma_query_value(None, name, |row| row.get(0))
+    };
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(StoreError::Damaged(
+            "database: not a ledger (application_id differs)".into(),
+        ));
+    }
+    let format = pragma("user_version")?;
+    if format != FORMAT {
+        return Err(StoreError::UnknownFormat(format));
+    }
+    let mut statement =
+        connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+    let found: Vec<String> = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    if found != expected_schema()? {
+        return Err(StoreError::Damaged(
+            "database: tables, indexes or triggers are not those of a ledger".into(),
+        ));
+    }
+    Ok(())
+}
+
+fn expected_schema() -> Result<Vec<String>, StoreError> {
+    let reference = Connection::open_in_memory()?;
+    reference.execute_batch(SCHEMA)?;
+    let mut statement =
+        reference.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What the writer's own statements need, and nothing else.
+fn authorize_writer(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Insert {
+            table_name: "entries" | "blobs",
+        } => Authorization::Allow,
+        _ => authorize_reader(context),
+    }
+}
+
+fn authorize_reader(context: AuthContext<'_>) -> Authorization {
+    match context.action {
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Transaction { .. } => {
+            Authorization::Allow
+        }
+        AuthAction::Function {
+            function_name: "max" | "coalesce" | "length",
+        } => Authorization::Allow,
+        _ => Authorization::Deny,
+    }
+}

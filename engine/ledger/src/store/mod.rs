@@ -1,0 +1,459 @@
+//! The record in SQLite: WAL, `synchronous=FULL`, one writer, append-only.
+
+mod connection;
+
+use std::fs;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+use crate::hash::Digest;
+use crate::health::{Failure, Reason};
+
+/// File name of the database inside the ledger's directory.
+pub const DATABASE: &str = "ledger.db";
+/// Rows fetched at a time.
+const PAGE: u32 = 256;
+
+/// A failure of the storage.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No space; the transaction was rolled back and nothing is unknown.
+    #[error("no space left on the ledger's volume")]
+    Full,
+    /// A read, write or flush failed.
+    #[error("{0}")]
+    Io(String),
+    /// The database is damaged or is not a ledger.
+    #[error("{0}")]
+    Damaged(String),
+    /// The format is newer than this program.
+    #[error("database format {0} is unknown; use a newer version of this program")]
+    UnknownFormat(i64),
+    /// The last row is not the one this writer wrote.
+    #[error("the database's last entry is not the one that was written last")]
+    HeadMoved,
+    /// The file at the path is not the one that is open.
+    #[error("the database file was replaced while it was open")]
+    Replaced,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        let text = format!("database: {error}");
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(
+                ErrorCode::SystemIoFailure
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::OutOfMemory
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed,
+            ) => Self::Io(text),
+            _ => Self::Damaged(text),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let reason = match &error {
+            StoreError::Full => Reason::StorageFull,
+            StoreError::Io(_) => Reason::StorageFailed,
+            StoreError::Damaged(_) => Reason::Damaged,
+            StoreError::UnknownFormat(_) => Reason::UnknownFormat,
+            StoreError::HeadMoved => Reason::RolledBack,
+            StoreError::Replaced => Reason::VolumeReplaced,
+        };
+        Self::new(reason, error.to_string())
+    }
+}
+
+/// One row to append.
+pub(crate) struct Row<'a> {
+    pub seq: u64,
+    pub epoch: u64,
+    pub kind: &'a str,
+    pub subject: &'a str,
+    pub cycle: &'a str,
+    pub time_ms: i64,
+    pub leaf: Digest,
+    pub entry: &'a [u8],
+    pub content: &'a [(Digest, Vec<u8>)],
+}
+
+/// A row as stored. The columns are copies for queries: what counts is the entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct StoredRow<'a> {
+    pub seq: u64,
+    pub epoch: u64,
+    pub kind: &'a str,
+    pub leaf: Digest,
+    pub entry: &'a [u8],
+}
+
+/// A connection to the database.
+#[derive(Debug)]
+pub(crate) struct Store {
+    connection: Connection,
+    path: PathBuf,
+    /// Device and inode of the open file.
+    identity: (u64, u64),
+}
+
+impl Store {
+    /// Opens for writing, and creates the database when there is none.
+    pub fn open_writer(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(DATABASE);
+        let connection = connection::open_writer(&path)?;
+        Self::new(connection, path)
+    }
+
+    /// Opens an existing database for reading only.
+    pub fn open_reader(directory: &Path) -> Result<Self, StoreError> {
+        let path = directory.join(DATABASE);
+        let connection = connection::open_reader(&path)?;
+        Self::new(connection, path)
+    }
+
+    fn new(connection: Connection, path: PathBuf) -> Result<Self, StoreError> {
+        let identity = identity(&path)?;
+        Ok(Self {
+            connection,
+            path,
+            identity,
+        })
+    }
+
+    /// Number of entries and leaf hash of the last one.
+    pub fn head(&self) -> Result<(u64, Digest), StoreError> {
+        head(&self.connection)
+    }
+
+    /// Appends rows in one transaction, which is durable when this returns. `expected` is the head that the
+    /// writer remembers: size and last leaf.
+    pub fn append(&mut self, expected: (u64, Digest), rows: &[Row<'_>]) -> Result<(), StoreError> {
+        if identity(&self.path)? != self.identity {
+            return Err(StoreError::Replaced);
+        }
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        if head(&transaction)? != expected {
+            return Err(StoreError::HeadMoved);
+        }
+        {
+            let mut known = transaction.prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1")?;
+            let mut blob = transaction
+                .prepare_cached("INSERT INTO blobs (digest, content) VALUES (?1, ?2)")?;
+            let mut entry = transaction.prepare_cached(
+                "INSERT INTO entries (seq, epoch, kind, subject, cycle, time_ms, leaf, entry) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?;
+            for row in rows {
+                for (digest, content) in row.content {
+                    if !known.exists([digest.as_bytes()])? {
+                        blob.execute(params![digest.as_bytes(), content])?;
+                    }
+                }
+                entry.execute(params![
+                    signed(row.seq),
+                    signed(row.epoch),
+                    row.kind,
+                    row.subject,
+                    row.cycle,
+                    row.time_ms,
+                    row.leaf.as_bytes(),
+                    row.entry,
+                ])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Calls `visit` for each row of `range` in order until it returns an error. Memory does not grow with the
+    /// range. A missing row shows as a gap in `seq`.
+    pub fn scan<E: From<StoreError>>(
+        &self,
+        range: Range<u64>,
+        mut visit: impl FnMut(StoredRow<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut next = range.start;
+        // Paged, so that a long scan does not hold one read transaction and keep the WAL from being reset.
+        while next < range.end {
+            let seen = self.scan_page(next..range.end, &mut visit)?;
+            match seen {
+                Some(last) => next = last + 1,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_page<E: From<StoreError>>(
+        &self,
+        range: Range<u64>,
+        visit: &mut impl FnMut(StoredRow<'_>) -> Result<(), E>,
+    ) -> Result<Option<u64>, E> {
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT seq, epoch, kind, leaf, entry FROM entries WHERE seq >= ?1 AND seq < ?2 \
+                 ORDER BY seq LIMIT ?3",
+            )
+            .map_err(StoreError::from)?;
+        let mut rows = statement
+            .query(params![signed(range.start), signed(range.end), PAGE])
+            .map_err(StoreError::from)?;
+        let mut last = None;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            let stored = stored_row(row)?;
+            visit(stored)?;
+            last = Some(stored.seq);
+        }
+        Ok(last)
+    }
+
+    /// The bytes of one entry.
+    pub fn entry(&self, seq: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT entry FROM entries WHERE seq = ?1")?;
+        Ok(statement
+            .query_row([signed(seq)], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// The newest entries of a cycle, newest first: their `seq`.
+    pub fn of_cycle(&self, cycle: &str, limit: u32) -> Result<Vec<u64>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq FROM entries WHERE cycle = ?1 AND cycle <> '' ORDER BY seq DESC LIMIT ?2",
+        )?;
+        let rows = statement.query_map(params![cycle, limit], |row| row.get::<_, i64>(0))?;
+        let seqs: Result<Vec<i64>, _> = rows.collect();
+        Ok(seqs?.into_iter().map(i64::cast_unsigned).collect())
+    }
+
+    /// A blob's content, checked against its digest.
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT content FROM blobs WHERE digest = ?1")?;
+        let content: Option<Vec<u8>> = statement
+            .query_row([digest.as_bytes()], |row| row.get(0))
+            .optional()?;
+        match content {
+            Some(content) if Digest::of(&content) != *digest => Err(StoreError::Damaged(format!(
+                "blob {digest}: its content has another digest"
+            ))),
+            content => Ok(content),
+        }
+    }
+
+    /// Whether a blob of this size is stored; its content is not read.
+    pub fn has_blob(&self, digest: &Digest, size: u32) -> Result<bool, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT length(content) FROM blobs WHERE digest = ?1")?;
+        let found: Option<i64> = statement
+            .query_row([digest.as_bytes()], |row| row.get(0))
+            .optional()?;
+        Ok(found == Some(i64::from(size)))
+    }
+
+    /// Calls `visit` with digest and content of every blob stored after row `after` (0: all), and returns the
+    /// last row. The digest is not checked.
+    pub fn scan_blobs_after<E: From<StoreError>>(
+        &self,
+        after: i64,
+        mut visit: impl FnMut(Digest, &[u8]) -> Result<(), E>,
+    ) -> Result<i64, E> {
+        let mut last = after;
+        let mut statement = self
+            .connection
+            .prepare_cached(
+                "SELECT digest, content, rowid FROM blobs WHERE rowid > ?1 ORDER BY rowid",
+            )
+            .map_err(StoreError::from)?;
+        let mut rows = statement.query([after]).map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            let (digest, content) = stored_blob(row)?;
+            visit(digest, content)?;
+            last = row.get(2).map_err(StoreError::from)?;
+        }
+        Ok(last)
+    }
+}
+
+fn stored_row<'a>(row: &'a rusqlite::Row<'_>) -> Result<StoredRow<'a>, StoreError> {
+    let damaged = |column: &str| StoreError::Damaged(format!("entries.{column}: wrong type"));
+    let integer = |index, name: &str| -> Result<u64, StoreError> {
+        let value = row.get_ref(index)?.as_i64().map_err(|_| damaged(name))?;
+        u64::try_from(value).map_err(|_| damaged(name))
+    };
+    Ok(StoredRow {
+        seq: integer(0, "seq")?,
+        epoch: integer(1, "epoch")?,
+        kind: row.get_ref(2)?.as_str().map_err(|_| damaged("kind"))?,
+        leaf: Digest::from_slice(row.get_ref(3)?.as_blob().map_err(|_| damaged("leaf"))?)
+            .ok_or_else(|| damaged("leaf"))?,
+        entry: row.get_ref(4)?.as_blob().map_err(|_| damaged("entry"))?,
+    })
+}
+
+fn stored_blob<'a>(row: &'a rusqlite::Row<'_>) -> Result<(Digest, &'a [u8]), StoreError> {
+    let damaged = |column: &str| StoreError::Damaged(format!("blobs.{column}: wrong type"));
+    let bytes = |index, name: &str| row.get_ref(index)?.as_blob().map_err(|_| damaged(name));
+    let digest = Digest::from_slice(bytes(0, "digest")?).ok_or_else(|| damaged("digest"))?;
+    Ok((digest, bytes(1, "content")?))
+}
+
+fn head(connection: &Connection) -> Result<(u64, Digest), StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT seq, leaf FROM entries ORDER BY seq DESC LIMIT 1")?;
+    let row: Option<(i64, [u8; 32])> = statement
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(row.map_or((0, Digest::ZERO), |(seq, leaf)| {
+        (seq.cast_unsigned() + 1, Digest::from_bytes(leaf))
+    }))
+}
+
+/// SQLite integers are signed. Sizes and epochs beyond 2⁶³ are refused when the ledger is opened.
+const fn signed(value: u64) -> i64 {
+    value.cast_signed()
+}
+
+fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Replaced),
+        Err(error) => Err(StoreError::Io(format!("{}: {error}", path.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(seq: u64, entry: &[u8]) -> Row<'_> {
+        Row {
+            seq,
+            epoch: 1,
+            kind: "CONFIG",
+            subject: "s",
+            cycle: "ns/c",
+            time_ms: 0,
+            leaf: crate::hash::leaf_hash(entry),
+            entry,
+            content: &[],
+        }
+    }
+
+    fn filled() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open_writer(dir.path()).unwrap();
+        store
+            .append((0, Digest::ZERO), &[row(0, b"a"), row(1, b"b")])
+            .unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn rows_come_back_in_order_and_the_head_is_known() {
+        let (_dir, store) = filled();
+        let mut seen = Vec::new();
+        store
+            .scan(0..u64::MAX >> 1, |row| -> Result<(), StoreError> {
+                seen.push((row.seq, row.entry.to_vec()));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(seen, [(0, b"a".to_vec()), (1, b"b".to_vec())]);
+        assert_eq!(store.head().unwrap(), (2, crate::hash::leaf_hash(b"b")));
+        assert_eq!(store.of_cycle("ns/c", 9).unwrap(), [1, 0]);
+    }
+
+    #[test]
+    fn nothing_written_can_be_changed_through_a_connection() {
+        let (_dir, store) = filled();
+        for statement in [
+            "UPDATE entries SET entry = x'00' WHERE seq = 0",
+            "DELETE FROM entries WHERE seq = 1",
+            "DROP TABLE entries",
+            "DROP TRIGGER entries_in_order",
+            "ALTER TABLE entries ADD COLUMN x TEXT",
+            "CREATE TABLE other (x TEXT)",
+            "ATTACH ':memory:' AS other",
+            "PRAGMA writable_schema = ON",
+            "PRAGMA journal_mode = DELETE",
+            "PRAGMA synchronous = OFF",
+            "PRAGMA recursive_triggers = OFF",
+            "INSERT OR REPLACE INTO entries VALUES (0, 1, 'CONFIG', 's', '', 0, zeroblob(32), x'00')",
+            "INSERT OR REPLACE INTO entries VALUES (1, 1, 'CONFIG', 's', '', 0, zeroblob(32), x'00')",
+            "INSERT INTO entries VALUES (3, 1, 'CONFIG', 's', '', 0, zeroblob(32), x'00')",
+            "INSERT INTO entries VALUES (NULL, 1, 'CONFIG', 's', '', 0, zeroblob(32), x'00')",
+            "INSERT INTO entries VALUES (2, 1, 'CONFIG', 's', '', 0, zeroblob(31), x'00')",
+            "INSERT INTO sqlite_schema VALUES ('table', 'x', 'x', 0, '')",
+        ] {
+            let outcome = store.connection.execute_batch(statement);
+            let head = store.head().unwrap();
+            assert_eq!(head, (2, crate::hash::leaf_hash(b"b")), "{statement}");
+            assert_eq!(store.entry(0).unwrap().unwrap(), b"a", "{statement}");
+            assert!(outcome.is_err(), "{statement}");
+        }
+    }
+
+    #[test]
+    fn replace_is_stopped_by_the_trigger_even_without_the_authorizer() {
+        let (dir, store) = filled();
+        drop(store);
+        let bare = Connection::open(dir.path().join(DATABASE)).unwrap();
+        for statement in [
+            "INSERT OR REPLACE INTO entries VALUES (0, 1, 'CONFIG', 's', '', 0, zeroblob(32), x'00')",
+            "UPDATE entries SET entry = x'00'",
+            "DELETE FROM entries",
+        ] {
+            assert!(bare.execute_batch(statement).is_err(), "{statement}");
+        }
+    }
+
+    #[test]
+    fn a_writer_with_another_head_is_refused() {
+        let (_dir, mut store) = filled();
+        let refused = store.append((1, crate::hash::leaf_hash(b"a")), &[row(2, b"c")]);
+        assert_eq!(refused, Err(StoreError::HeadMoved));
+        assert_eq!(store.head().unwrap().0, 2);
+    }
+
+    #[test]
+    fn a_replaced_file_is_noticed() {
+        let (dir, mut store) = filled();
+        let path = dir.path().join(DATABASE);
+        fs::copy(&path, dir.path().join("copy")).unwrap();
+        fs::rename(dir.path().join("copy"), &path).unwrap();
+        let head = store.head().unwrap();
+        assert_eq!(
+            store.append(head, &[row(2, b"c")]),
+            Err(StoreError::Replaced)
+        );
+    }
+
+    #[test]
+    fn a_foreign_database_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let bare = Connection::open(dir.path().join(DATABASE)).unwrap();
+        bare.execute_batch("CREATE TABLE t (x TEXT)").unwrap();
+        drop(bare);
+        assert!(matches!(
+            Store::open_writer(dir.path()),
+            Err(StoreError::Damaged(_))
+        ));
+    }
+}

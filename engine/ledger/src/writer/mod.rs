@@ -1,0 +1,501 @@
+//! The one writer: takes batches from the queue, makes them durable, anchors their head, then answers.
+
+pub(crate) mod queue;
+pub(crate) mod ticket;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::anchor::{Anchor, AnchorError, Head};
+use crate::entry::internal::{self, Archive, Clock, KeyRotate};
+use crate::entry::{Draft, EncodedEntry, Kind, Position, Prepared, StateRef};
+use crate::hash::Digest;
+use crate::health::{Failure, Reason};
+use crate::keys::Keys;
+use crate::publish::Publisher;
+use crate::rollbacks::RollbackQueue;
+use crate::store::{Row, Store};
+use crate::tree::Frontier;
+use queue::{Item, Queue, Taken, Work};
+use ticket::{AppendError, Pending, Receipt};
+
+/// How the writer behaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub anchor_attempts: u32,
+    pub anchor_pause: Duration,
+    pub clock_tolerance_ms: i64,
+}
+
+/// What the writer tells the other threads.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub queue: Arc<Queue>,
+    pub condition: Mutex<Condition>,
+    pub state: Mutex<HashMap<String, StateRef>>,
+    pub rollbacks: Mutex<RollbackQueue>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Condition {
+    pub failure: Option<Failure>,
+    pub anchored: Head,
+    pub committed: u64,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Everything the writer owns.
+pub(crate) struct Writer {
+    pub store: Store,
+    pub anchor: Box<dyn Anchor>,
+    pub keys: Keys,
+    pub policy: Policy,
+    pub shared: Arc<Shared>,
+    pub publisher: Publisher,
+    pub origin: String,
+    pub epoch: u64,
+    /// The committed tree, and the leaf hash of its last entry.
+    pub frontier: Frontier,
+    pub last: Digest,
+    pub latest_ms: i64,
+    pub anchored: Head,
+    pub sealed: bool,
+    /// States of entries that are committed but not anchored yet.
+    pub unanchored_state: Vec<StateRef>,
+}
+
+struct CloseOnDrop(Arc<Queue>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        let failure = Failure::new(Reason::Stopped, "the ledger's writer has ended");
+        self.0.abort(&failure);
+    }
+}
+
+/// One entry of a batch, before it is committed.
+struct Planned {
+    prepared: Box<Prepared>,
+    encoded: EncodedEntry,
+    seq: u64,
+    pending: Option<Pending>,
+    /// Keys in force after this entry, when they change.
+    rotation: Option<Box<Keys>>,
+}
+
+/// A batch being built on top of the committed tree.
+struct Batch {
+    frontier: Frontier,
+    last: Digest,
+    latest_ms: i64,
+    keys: Keys,
+    sealed: bool,
+    planned: Vec<Planned>,
+}
+
+impl Writer {
+    /// Works until the queue is closed and empty.
+    pub fn run(mut self) {
+        // Also when this thread panics: later callers are refused instead of waiting for nobody.
+        let _closed = CloseOnDrop(Arc::clone(&self.shared.queue));
+        loop {
+            // While something waits to be retried, look again without being asked.
+            let patience = self.failure().map(|_| self.policy.anchor_pause * 4);
+            match self.shared.queue.take(patience) {
+                Taken::Batch(items) => self.pass(items),
+                Taken::Closed => break,
+            }
+        }
+        self.publisher.finish();
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        lock(&self.shared.condition).failure.clone()
+    }
+
+    fn pass(&mut self, items: Vec<Item>) {
+        if let Err(failure) = self.settle() {
+            self.fail(&failure, items);
+            return;
+        }
+        self.append_rollbacks();
+        if !items.is_empty() {
+            self.append(items);
+        }
+    }
+
+    /// Anchors what an earlier failure left behind. On success the ledger is well.
+    fn settle(&mut self) -> Result<(), Failure> {
+        match self.failure() {
+            None => return Ok(()),
+            Some(failure) if !failure.reason.is_transient() => return Err(failure),
+            Some(_) => {}
+        }
+        if self.anchored.size != self.frontier.size() {
+            self.move_anchor()?;
+            self.acknowledged();
+        }
+        lock(&self.shared.condition).failure = None;
+        Ok(())
+    }
+
+    /// Refuses items, and everything that follows when the failure does not pass by itself.
+    fn fail(&mut self, failure: &Failure, items: Vec<Item>) {
+        lock(&self.shared.condition).failure = Some(failure.clone());
+        for (_, pending) in items {
+            pending.resolve(Err(AppendError::Refused(failure.clone())));
+        }
+        if !failure.reason.is_transient() {
+            self.shared.queue.abort(failure);
+        }
+    }
+
+    fn append(&mut self, items: Vec<Item>) {
+        let mut batch = self.start_batch();
+        for (work, pending) in items {
+            self.plan(&mut batch, work, pending);
+        }
+        self.commit(batch);
+    }
+
+    /// Appends entries of the ledger's own, for which nobody waits.
+    pub fn append_prepared(&mut self, entries: Vec<Prepared>) -> bool {
+        let mut batch = self.start_batch();
+        for prepared in entries {
+            self.place(&mut batch, Box::new(prepared), None);
+        }
+        self.commit(batch)
+    }
+
+    /// Appends the rollbacks that waited. They stay queued until they are anchored.
+    fn append_rollbacks(&mut self) {
+        let waiting: Vec<(Digest, Draft)> = {
+            let rollbacks = lock(&self.shared.rollbacks);
+            let waiting = rollbacks.waiting();
+            waiting.map(|(id, draft)| (id, draft.clone())).collect()
+        };
+        if waiting.is_empty() || self.sealed {
+            return;
+        }
+        let mut batch = self.start_batch();
+        for (id, draft) in &waiting {
+            // Checked when it was queued.
+            if let Ok(prepared) = Prepared::any_kind(draft.clone(), Some(*id)) {
+                self.place(&mut batch, Box::new(prepared), None);
+            }
+        }
+        if self.commit(batch) {
+            let done = |id: &Digest| waiting.iter().any(|(waited, _)| waited == id);
+            lock(&self.shared.rollbacks).remove(done);
+        }
+    }
+
+    fn start_batch(&self) -> Batch {
+        Batch {
+            frontier: self.frontier.clone(),
+            last: self.last,
+            latest_ms: self.latest_ms,
+            keys: self.keys.clone(),
+            sealed: self.sealed,
+            planned: Vec::new(),
+        }
+    }
+
+    fn plan(&self, batch: &mut Batch, work: Work, pending: Pending) {
+        if batch.sealed {
+            let failure = Failure::new(
+                Reason::Sealed,
+                "this generation is archived; open the next one",
+            );
+            pending.resolve(Err(AppendError::Refused(failure)));
+            return;
+        }
+        match work {
+            Work::Append(prepared) => self.plan_draft(batch, prepared, pending),
+            Work::Rotate { keys, time_ms } => self.plan_rotation(batch, keys, time_ms, pending),
+            Work::Seal { time_ms } => {
+                let body = Archive {
+                    size: batch.frontier.size().to_string(),
+                    root: batch.frontier.root(),
+                };
+                batch.sealed = true;
+                self.plan_internal(batch, Kind::Archive, time_ms, &body, pending, None);
+            }
+        }
+    }
+
+    /// A claimed time behind the last one is recorded, and stops a promotion: somebody's clock is wrong.
+    fn plan_draft(&self, batch: &mut Batch, prepared: Box<Prepared>, pending: Pending) {
+        let claimed = prepared.time_ms;
+        if batch.latest_ms.saturating_sub(claimed) > self.policy.clock_tolerance_ms {
+            let body = Clock {
+                latest_ms: batch.latest_ms.to_string(),
+                claimed_ms: claimed.to_string(),
+            };
+            let draft = internal::draft(Kind::Clock, &self.origin, claimed.max(0), &body);
+            if let Ok(clock) = Prepared::any_kind(draft, None) {
+                self.place(batch, Box::new(clock), None);
+            }
+            if prepared.kind == Kind::PromoteAttest {
+                let failure = Failure::new(
+                    Reason::ClockBehind,
+                    format!(
+                        "the claimed time {claimed} ms is behind the last entry's {} ms; set the clock right",
+                        batch.latest_ms
+                    ),
+                );
+                pending.resolve(Err(AppendError::Refused(failure)));
+                return;
+            }
+        }
+        self.place(batch, prepared, Some(pending));
+    }
+
+    fn plan_rotation(&self, batch: &mut Batch, keys: Box<Keys>, time_ms: i64, pending: Pending) {
+        use base64::Engine as _;
+        use ed25519_dalek::Signer as _;
+        let (new, previous) = (keys.verifiers(), batch.keys.verifiers());
+        let message = KeyRotate::proof_message(&self.origin, batch.frontier.size(), &new);
+        let signature = keys.attestation.sign(&message).to_bytes();
+        let body = KeyRotate {
+            keys: new,
+            previous,
+            proof: base64::engine::general_purpose::STANDARD.encode(signature),
+        };
+        self.plan_internal(batch, Kind::KeyRotate, time_ms, &body, pending, Some(keys));
+    }
+
+    fn plan_internal<T: serde::Serialize>(
+        &self,
+        batch: &mut Batch,
+        kind: Kind,
+        time_ms: i64,
+        body: &T,
+        pending: Pending,
+        rotation: Option<Box<Keys>>,
+    ) {
+        match Prepared::any_kind(internal::draft(kind, &self.origin, time_ms, body), None) {
+            Ok(prepared) => {
+                self.place(batch, Box::new(prepared), Some(pending));
+                if let (Some(keys), Some(planned)) = (rotation, batch.planned.last_mut()) {
+                    batch.keys = (*keys).clone();
+                    planned.rotation = Some(keys);
+                }
+            }
+            Err(error) => pending.resolve(Err(AppendError::Invalid(error))),
+        }
+    }
+
+    fn place(&self, batch: &mut Batch, prepared: Box<Prepared>, pending: Option<Pending>) {
+        let position = Position {
+            seq: batch.frontier.size(),
+            epoch: self.epoch,
+            prev: batch.last,
+        };
+        let encoded = prepared.sign(&position, &batch.keys.attestation);
+        batch.frontier.push(encoded.leaf);
+        batch.last = encoded.leaf;
+        batch.latest_ms = batch.latest_ms.max(prepared.time_ms);
+        batch.planned.push(Planned {
+            prepared,
+            encoded,
+            seq: position.seq,
+            pending,
+            rotation: None,
+        });
+    }
+
+    /// Makes a batch durable, anchors it and answers. Whether all of it was acknowledged.
+    fn commit(&mut self, batch: Batch) -> bool {
+        if batch.planned.is_empty() {
+            return true;
+        }
+        if let Err(failure) = self.store_batch(&batch) {
+            self.refuse_batch(batch, &failure);
+            return false;
+        }
+        let second_copy = self.second_copy(&batch.planned);
+        let Batch {
+            frontier,
+            last,
+            latest_ms,
+            keys,
+            sealed,
+            planned,
+        } = batch;
+        (self.frontier, self.last, self.latest_ms) = (frontier, last, latest_ms);
+        (self.keys, self.sealed) = (keys, sealed);
+        lock(&self.shared.condition).committed = self.frontier.size();
+        for planned in &planned {
+            self.unanchored_state
+                .extend_from_slice(&planned.prepared.state);
+            if let Some(keys) = &planned.rotation {
+                self.publisher.rotate(keys.log.clone());
+            }
+        }
+        match second_copy.and_then(|()| self.move_anchor()) {
+            Ok(()) => {
+                self.acknowledged();
+                self.answer(planned);
+                true
+            }
+            Err(failure) => {
+                // Before the answers: whoever was refused sees why in the health.
+                self.fail(&failure, Vec::new());
+                for planned in planned {
+                    let (seq, failure) = (planned.seq, failure.clone());
+                    if let Some(pending) = planned.pending {
+                        pending.resolve(Err(AppendError::NotAnchored { seq, failure }));
+                    }
+                }
+                false
+            }
+        }
+    }
+
+    fn store_batch(&mut self, batch: &Batch) -> Result<(), Failure> {
+        let rows: Vec<Row<'_>> = batch
+            .planned
+            .iter()
+            .map(|planned| self.row(planned))
+            .collect();
+        let expected = (self.frontier.size(), self.last);
+        self.store.append(expected, &rows).map_err(Failure::from)
+    }
+
+    fn row<'a>(&self, planned: &'a Planned) -> Row<'a> {
+        Row {
+            seq: planned.seq,
+            epoch: self.epoch,
+            kind: planned.prepared.kind.as_str(),
+            subject: &planned.prepared.columns.subject,
+            cycle: &planned.prepared.columns.cycle,
+            time_ms: planned.prepared.time_ms,
+            leaf: planned.encoded.leaf,
+            entry: &planned.encoded.bytes,
+            content: &planned.prepared.content,
+        }
+    }
+
+    /// Promotions and rollbacks are acknowledged only when the second copy is durable too.
+    fn second_copy(&mut self, planned: &[Planned]) -> Result<(), Failure> {
+        let mut kinds = planned.iter().map(|planned| planned.prepared.kind);
+        match planned.last() {
+            Some(last) if kinds.any(Kind::needs_second_copy) => {
+                self.publisher.write_durably(&self.store, last.seq + 1)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The transaction did not take place, or nobody knows.
+    fn refuse_batch(&mut self, batch: Batch, failure: &Failure) {
+        self.fail(failure, Vec::new());
+        let known = matches!(
+            failure.reason,
+            Reason::StorageFull | Reason::RolledBack | Reason::VolumeReplaced
+        );
+        for pending in batch
+            .planned
+            .into_iter()
+            .filter_map(|planned| planned.pending)
+        {
+            let failure = failure.clone();
+            pending.resolve(Err(if known {
+                AppendError::Refused(failure)
+            } else {
+                AppendError::Unknown(failure)
+            }));
+        }
+    }
+
+    /// The new head is anchored: make states visible, tell the publisher.
+    fn acknowledged(&mut self) {
+        let mut state = lock(&self.shared.state);
+        for reference in self.unanchored_state.drain(..) {
+            state.insert(reference.key.clone(), reference);
+        }
+        drop(state);
+        lock(&self.shared.condition).anchored = self.anchored.clone();
+        self.publisher.publish(self.anchored.clone());
+    }
+
+    fn answer(&self, planned: Vec<Planned>) {
+        for planned in planned {
+            if let Some(pending) = planned.pending {
+                pending.resolve(Ok(Receipt {
+                    seq: planned.seq,
+                    leaf_hash: planned.encoded.leaf,
+                    head: self.anchored.clone(),
+                }));
+            }
+        }
+    }
+
+    fn move_anchor(&mut self) -> Result<(), Failure> {
+        let next = Head {
+            origin: self.origin.clone(),
+            size: self.frontier.size(),
+            root: self.frontier.root(),
+            epoch: self.epoch,
+        };
+        swap(
+            self.anchor.as_mut(),
+            Some(&self.anchored),
+            &next,
+            &self.policy,
+        )?;
+        self.anchored = next;
+        Ok(())
+    }
+}
+
+/// Moves the anchor, with bounded retries. After an unknown outcome it looks before it tries again.
+pub(crate) fn swap(
+    anchor: &mut dyn Anchor,
+    expected: Option<&Head>,
+    next: &Head,
+    policy: &Policy,
+) -> Result<(), Failure> {
+    let mut last = String::new();
+    for attempt in 0..policy.anchor_attempts.max(1) {
+        if attempt > 0 {
+            std::thread::sleep(policy.anchor_pause);
+        }
+        let refused = match anchor.swap(expected, next) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        match anchor.load() {
+            Ok(Some(held)) if held == *next => return Ok(()),
+            // Not moved: either the swap never arrived, or something beside the head changed.
+            Ok(held) if held.as_ref() == expected => last = refused.to_string(),
+            Ok(Some(held)) => {
+                return Err(Failure::new(
+                    Reason::Fenced,
+                    format!(
+                        "the anchor has size {} and epoch {}, expected size {} and epoch {}: another writer \
+                         moved it",
+                        held.size,
+                        held.epoch,
+                        expected.map_or(0, |head| head.size),
+                        expected.map_or(0, |head| head.epoch),
+                    ),
+                ));
+            }
+            Ok(None) => {
+                return Err(Failure::new(
+                    Reason::AnchorMissing,
+                    "the anchor was deleted while the ledger was open",
+                ));
+            }
+            Err(AnchorError::Conflict) => last = refused.to_string(),
+            Err(AnchorError::Unavailable(why)) => last = why,
+        }
+    }
+    Err(Failure::new(Reason::AnchorUnavailable, last))
+}

@@ -1,0 +1,79 @@
+//! What the integration tests share.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::path::Path;
+
+use penin_ledger::{
+    Anchor, Blob, CycleRef, Digest, Draft, Failure, Keys, Kind, Ledger, Options, StateUpdate,
+    Subject,
+};
+
+pub const ORIGIN: &str = "test.penin.ai/ledger/default/1";
+pub const START_MS: i64 = 1_790_000_000_000;
+
+pub fn keys() -> Keys {
+    Keys::generate([42; 64])
+}
+
+pub fn options() -> Options {
+    let mut options = Options::new(ORIGIN, START_MS);
+    options.any_filesystem = true;
+    options.anchor_attempts = 2;
+    options.anchor_pause = std::time::Duration::from_millis(5);
+    options.holder = "penin-operator-0".into();
+    options
+}
+
+pub fn open(dir: &Path, anchor: impl Anchor + 'static, epoch: u64) -> Result<Ledger, Failure> {
+    Ledger::open(dir, keys(), Box::new(anchor), epoch, options())
+}
+
+pub fn draft(kind: Kind, n: u64) -> Draft {
+    let subject = Subject {
+        name: format!("registry.example/ranker:{n}"),
+        sha256: Digest::of(format!("model {n}").as_bytes()),
+    };
+    let mut draft = Draft::new(kind, subject, START_MS + i64::try_from(n).unwrap());
+    draft.cycle = Some(CycleRef {
+        name: "shop/ranker".into(),
+        uid: "3f0e".into(),
+    });
+    draft.trace_id = format!("{n:032x}");
+    draft.body = serde_json::json!({
+        "gates": [{"name": "rho", "value": 0.25, "threshold": 0.5, "status": "Pass"}],
+        "n": n.to_string(),
+    })
+    .as_object()
+    .unwrap()
+    .clone();
+    draft.content_hashes = vec![Digest::of(&n.to_be_bytes())];
+    draft
+}
+
+pub fn with_state(n: u64) -> Draft {
+    let mut draft = draft(Kind::GateEval, n);
+    draft.state = vec![StateUpdate {
+        key: "engine/shop/ranker".into(),
+        value: format!("{{\"cycle\":{n}}}").into_bytes(),
+    }];
+    draft.blobs = vec![Blob {
+        name: "evidence".into(),
+        media_type: "application/json".into(),
+        content: format!("{{\"samples\":\"{n}\"}}").into_bytes(),
+    }];
+    draft
+}
+
+/// Copies a ledger's directory, as a snapshot of the volume.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap() {
+        let item = item.unwrap();
+        let target = to.join(item.file_name());
+        if item.file_type().unwrap().is_dir() {
+            copy(&item.path(), &target);
+        } else {
+            std::fs::copy(item.path(), target).unwrap();
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! The ledger's life: opening, appending, failing and coming back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+
+use common::{copy, draft, keys, open, options, with_state};
+use penin_ledger::{
+    Anchor, AnchorError, AppendError, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reader,
+    Reason,
+};
+use tempfile::tempdir;
+
+fn kinds(dir: &std::path::Path) -> Vec<Kind> {
+    let reader = Reader::open_read_only(dir).unwrap();
+    let size = reader.head().unwrap().0;
+    reader
+        .entries(0..size)
+        .map(|entry| entry.unwrap().kind)
+        .collect()
+}
+
+fn reason(result: Result<Ledger, penin_ledger::Failure>) -> Reason {
+    result.expect_err("must be refused").reason
+}
+
+#[test]
+fn an_acknowledged_entry_is_durable_anchored_and_readable() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    let receipt = ledger.append(with_state(1)).wait().unwrap();
+    assert_eq!(receipt.seq, 1);
+    assert_eq!(anchor.clone().load().unwrap(), Some(receipt.head.clone()));
+    assert_eq!(
+        ledger.state("engine/shop/ranker").unwrap().unwrap(),
+        b"{\"cycle\":1}"
+    );
+    assert_eq!(ledger.state("other").unwrap(), None);
+    let reader = ledger.reader().unwrap();
+    let entry = reader.entry(1).unwrap().unwrap();
+    assert_eq!(entry.leaf, receipt.leaf_hash);
+    let blob = reader.blob(&entry.blobs[0].sha256).unwrap().unwrap();
+    assert_eq!(blob, b"{\"samples\":\"1\"}");
+    assert_eq!(reader.of_cycle("shop/ranker", 10).unwrap(), [1]);
+    assert!(ledger.health().is_ready());
+}
+
+#[test]
+fn a_ledger_reopens_with_state_and_records_new_epochs_only() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    for (epoch, n) in [(1, 1), (1, 2), (5, 3)] {
+        let ledger = open(dir.path(), anchor.clone(), epoch).unwrap();
+        ledger.append(with_state(n)).wait().unwrap();
+        ledger.close();
+    }
+    let expected = [
+        Kind::Genesis,
+        Kind::GateEval,
+        Kind::GateEval,
+        Kind::Leader,
+        Kind::GateEval,
+    ];
+    assert_eq!(kinds(dir.path()), expected);
+    let ledger = open(dir.path(), anchor, 5).unwrap();
+    assert_eq!(
+        ledger.state("engine/shop/ranker").unwrap().unwrap(),
+        b"{\"cycle\":3}"
+    );
+}
+
+#[test]
+fn concurrent_callers_each_get_their_own_position() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let mut small = options();
+    small.queue_entries = 4;
+    let ledger = Ledger::open(dir.path(), keys(), Box::new(anchor), 1, small).unwrap();
+    let barrier = Barrier::new(16);
+    let mut seqs: Vec<u64> = std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..16_u64)
+            .map(|caller| {
+                let (ledger, barrier) = (&ledger, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    (0..20)
+                        .map(|n| {
+                            let draft = draft(Kind::GateEval, caller * 100 + n);
+                            ledger.append(draft).wait().unwrap().seq
+                        })
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        callers
+            .into_iter()
+            .flat_map(|caller| caller.join().unwrap())
+            .collect()
+    });
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=320).collect::<Vec<_>>());
+}
+
+#[test]
+fn tickets_are_futures_and_a_full_queue_slows_but_loses_nothing() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let mut small = options();
+    small.queue_entries = 2;
+    let ledger = Ledger::open(dir.path(), keys(), Box::new(anchor), 1, small).unwrap();
+    let tickets: Vec<_> = (0..50)
+        .map(|n| ledger.append(draft(Kind::GateEval, n)))
+        .collect();
+    let seqs: std::collections::BTreeSet<u64> = tickets
+        .into_iter()
+        .map(|ticket| block_on(ticket).unwrap().seq)
+        .collect();
+    assert_eq!(seqs.len(), 50);
+}
+
+/// The smallest executor: parks the thread until woken.
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = Box::pin(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+#[test]
+fn a_second_opener_of_the_volume_is_refused() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let _first = open(dir.path(), anchor.clone(), 1).unwrap();
+    assert_eq!(reason(open(dir.path(), anchor, 2)), Reason::Locked);
+}
+
+#[test]
+fn other_keys_another_origin_and_an_older_epoch_are_refused() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    open(dir.path(), anchor.clone(), 7).unwrap().close();
+    let other_keys = Keys::generate([1; 64]);
+    let refused = Ledger::open(
+        dir.path(),
+        other_keys,
+        Box::new(anchor.clone()),
+        7,
+        options(),
+    );
+    assert_eq!(reason(refused), Reason::KeyMismatch);
+    let mut elsewhere = options();
+    elsewhere.origin = "other".into();
+    let refused = Ledger::open(dir.path(), keys(), Box::new(anchor.clone()), 7, elsewhere);
+    assert_eq!(reason(refused), Reason::OriginMismatch);
+    assert_eq!(reason(open(dir.path(), anchor, 6)), Reason::Fenced);
+}
+
+#[test]
+fn restored_volume_deleted_anchor_and_lost_volume_are_refused_at_start() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    ledger.append(draft(Kind::Config, 1)).wait().unwrap();
+    ledger.close();
+    let snapshot = tempdir().unwrap();
+    copy(dir.path(), snapshot.path());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    ledger.append(draft(Kind::Config, 2)).wait().unwrap();
+    ledger.close();
+
+    let refused = open(snapshot.path(), anchor.clone(), 2);
+    assert_eq!(reason(refused), Reason::RolledBack);
+    let empty = tempdir().unwrap();
+    let refused = open(empty.path(), anchor.clone(), 2);
+    assert_eq!(reason(refused), Reason::VolumeEmpty);
+    anchor.overwrite(None);
+    assert_eq!(reason(open(dir.path(), anchor, 2)), Reason::AnchorMissing);
+}
+
+#[test]
+fn two_copies_of_a_volume_cannot_both_go_on() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    open(dir.path(), anchor.clone(), 1).unwrap().close();
+    let copied = tempdir().unwrap();
+    copy(dir.path(), copied.path());
+    // The old leader is paused; a new one takes over with a higher epoch.
+    let old = open(dir.path(), anchor.clone(), 1).unwrap();
+    let new = open(copied.path(), anchor.clone(), 2).unwrap();
+    new.append(draft(Kind::Config, 1)).wait().unwrap();
+    let late = old.append(draft(Kind::PromoteAttest, 2)).wait();
+    assert!(
+        matches!(&late, Err(AppendError::NotAnchored { failure, .. }) if failure.reason == Reason::Fenced),
+        "{late:?}"
+    );
+    assert_eq!(old.health().failure.unwrap().reason, Reason::Fenced);
+    let later = old.append(draft(Kind::Config, 3)).wait();
+    assert!(matches!(later, Err(AppendError::Refused(f)) if f.reason == Reason::Fenced));
+    new.append(draft(Kind::Config, 4)).wait().unwrap();
+    old.close();
+    new.close();
+    assert_eq!(
+        reason(open(dir.path(), anchor.clone(), 3)),
+        Reason::RolledBack
+    );
+    // With as many entries as the anchor it is the root that tells.
+    let mut head = anchor.clone().load().unwrap().unwrap();
+    head.size = Reader::open_read_only(dir.path())
+        .unwrap()
+        .head()
+        .unwrap()
+        .0;
+    anchor.overwrite(Some(head));
+    assert_eq!(reason(open(dir.path(), anchor, 3)), Reason::Forked);
+}
+
+#[test]
+fn an_anchor_deleted_or_edited_while_open_stops_the_next_append() {
+    for (edit, expected) in [(None, Reason::AnchorMissing), (Some(1), Reason::Fenced)] {
+        let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+        let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+        ledger.append(draft(Kind::Config, 1)).wait().unwrap();
+        let head = ledger.head();
+        anchor.overwrite(edit.map(|size| Head { size, ..head }));
+        let refused = ledger.append(draft(Kind::Config, 2)).wait();
+        assert!(
+            matches!(&refused, Err(AppendError::NotAnchored { failure, .. }) if failure.reason == expected),
+            "{refused:?}"
+        );
+        assert!(!ledger.health().is_ready());
+        assert_eq!(ledger.reader().unwrap().head().unwrap().0, 3);
+    }
+}
+
+/// An anchor that can be cut off, and whose swaps can succeed without an answer.
+#[derive(Clone)]
+struct Flaky {
+    inner: MemoryAnchor,
+    down: Arc<AtomicBool>,
+    silent: Arc<AtomicBool>,
+}
+
+impl Anchor for Flaky {
+    fn load(&mut self) -> Result<Option<Head>, AnchorError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(AnchorError::Unavailable("cut off".into()));
+        }
+        self.inner.load()
+    }
+
+    fn swap(&mut self, expected: Option<&Head>, next: &Head) -> Result<(), AnchorError> {
+        if self.down.load(Ordering::SeqCst) {
+            return Err(AnchorError::Unavailable("cut off".into()));
+        }
+        self.inner.swap(expected, next)?;
+        if self.silent.load(Ordering::SeqCst) {
+            return Err(AnchorError::Unavailable("timed out".into()));
+        }
+        Ok(())
+    }
+}
+
+fn flaky() -> Flaky {
+    Flaky {
+        inner: MemoryAnchor::default(),
+        down: Arc::default(),
+        silent: Arc::default(),
+    }
+}
+
+#[test]
+fn a_swap_whose_answer_was_lost_is_recognised() {
+    let (dir, anchor) = (tempdir().unwrap(), flaky());
+    anchor.silent.store(true, Ordering::SeqCst);
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    ledger.append(draft(Kind::Config, 1)).wait().unwrap();
+    assert!(ledger.health().is_ready());
+}
+
+#[test]
+fn without_the_anchor_nothing_is_acknowledged_rollbacks_wait_and_all_is_made_up_for() {
+    let (dir, anchor) = (tempdir().unwrap(), flaky());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    anchor.down.store(true, Ordering::SeqCst);
+    let first = ledger.append(with_state(1)).wait();
+    assert!(
+        matches!(&first, Err(AppendError::NotAnchored { seq: 1, failure }) if failure.reason == Reason::AnchorUnavailable),
+        "{first:?}"
+    );
+    assert_eq!(ledger.state("engine/shop/ranker").unwrap(), None);
+    let second = ledger.append(draft(Kind::PromoteAttest, 2)).wait();
+    assert!(matches!(second, Err(AppendError::Refused(_))));
+    let rollback = draft(Kind::Rollback, 3);
+    assert_eq!(ledger.queue_rollback(rollback), Ok(Queued::OnDisk));
+    anchor.down.store(false, Ordering::SeqCst);
+    while ledger.health().rollbacks_on_disk > 0 {
+        std::thread::yield_now();
+    }
+    assert!(ledger.health().is_ready());
+    assert!(ledger.state("engine/shop/ranker").unwrap().is_some());
+    ledger.append(draft(Kind::Config, 4)).wait().unwrap();
+    ledger.close();
+    let expected = [Kind::Genesis, Kind::GateEval, Kind::Rollback, Kind::Config];
+    assert_eq!(kinds(dir.path()), expected);
+}
+
+#[test]
+fn a_crash_between_commit_and_anchor_is_made_up_for_at_start() {
+    let (dir, anchor) = (tempdir().unwrap(), flaky());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    anchor.down.store(true, Ordering::SeqCst);
+    assert!(ledger.append(draft(Kind::Config, 1)).wait().is_err());
+    ledger.close();
+    anchor.down.store(false, Ordering::SeqCst);
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    assert_eq!(ledger.head().size, 2);
+    assert_eq!(anchor.inner.clone().load().unwrap().unwrap().size, 2);
+}
+
+#[test]
+fn a_queued_rollback_is_appended_once_even_when_the_queue_file_comes_back() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    open(dir.path(), anchor.clone(), 1).unwrap().close();
+    let mut queue = penin_ledger::RollbackQueue::open(dir.path());
+    queue.push(draft(Kind::Rollback, 1)).unwrap();
+    let file = dir.path().join("rollbacks.queue");
+    let kept = std::fs::read(&file).unwrap();
+    for _ in 0..3 {
+        std::fs::write(&file, &kept).unwrap();
+        let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+        while ledger.health().rollbacks_on_disk > 0 {
+            std::thread::yield_now();
+        }
+        ledger.close();
+    }
+    assert_eq!(kinds(dir.path()), [Kind::Genesis, Kind::Rollback]);
+}
+
+#[test]
+fn a_clock_set_back_is_recorded_and_stops_promotions_only() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor, 1).unwrap();
+    ledger.append(draft(Kind::Config, 100_000)).wait().unwrap();
+    let late = ledger.append(draft(Kind::PromoteAttest, 1)).wait();
+    assert!(matches!(late, Err(AppendError::Refused(f)) if f.reason == Reason::ClockBehind));
+    ledger.append(draft(Kind::Rollback, 2)).wait().unwrap();
+    ledger
+        .append(draft(Kind::PromoteAttest, 100_001))
+        .wait()
+        .unwrap();
+    ledger.close();
+    let expected = [
+        Kind::Genesis,
+        Kind::Config,
+        Kind::Clock,
+        Kind::Clock,
+        Kind::Rollback,
+        Kind::PromoteAttest,
+    ];
+    assert_eq!(kinds(dir.path()), expected);
+}
+
+#[test]
+fn rotated_keys_open_the_ledger_and_the_old_ones_do_not() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    let new = Keys::generate([43; 64]);
+    ledger
+        .rotate_keys(new.clone(), common::START_MS)
+        .wait()
+        .unwrap();
+    ledger.append(draft(Kind::Config, 1)).wait().unwrap();
+    ledger.close();
+    assert_eq!(
+        reason(open(dir.path(), anchor.clone(), 1)),
+        Reason::KeyMismatch
+    );
+    let ledger = Ledger::open(dir.path(), new.clone(), Box::new(anchor), 1, options()).unwrap();
+    let reader = ledger.reader().unwrap();
+    let rotation = reader.entry(1).unwrap().unwrap();
+    assert!(rotation.envelope.verify(&keys().verifiers().attestation));
+    let after = reader.entry(2).unwrap().unwrap();
+    assert!(after.envelope.verify(&new.verifiers().attestation));
+}
+
+#[test]
+fn a_sealed_generation_takes_nothing_more_and_the_next_one_names_it() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    let sealed = ledger.seal(common::START_MS).wait().unwrap();
+    let refused = ledger.append(draft(Kind::Config, 1)).wait();
+    assert!(matches!(refused, Err(AppendError::Refused(f)) if f.reason == Reason::Sealed));
+    ledger.close();
+    let again = open(dir.path(), anchor, 9).unwrap();
+    assert_eq!(again.head().size, 2);
+    let next = tempdir().unwrap();
+    let mut options = options();
+    options.origin = "test.penin.ai/ledger/default/2".into();
+    options.previous = Some(sealed.head.clone());
+    let anchor = Box::new(MemoryAnchor::default());
+    let ledger = Ledger::open(next.path(), keys(), anchor, 1, options).unwrap();
+    let genesis = ledger.reader().unwrap().entry(0).unwrap().unwrap();
+    let body = ledger.reader().unwrap().body(&genesis).unwrap();
+    assert_eq!(body["previous"], serde_json::json!(sealed.head));
+}
