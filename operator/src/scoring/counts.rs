@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use penin_engine::num::decimal;
+use penin_engine::num::{decimal, optional_decimal};
 use serde::{Deserialize, Serialize};
 
 use super::{BucketRecord, Reading, Unknown, UnknownReason, exact};
@@ -160,12 +160,12 @@ pub struct ModelCounts {
     /// Predictions that a label has reached.
     #[serde(with = "decimal")]
     pub labelled: u64,
-    /// One entry for each probability bin `(k/B, (k+1)/B]`.
+    /// One entry for each probability bin `(k/B, (k+1)/B]`; none for a model without probabilities.
     pub bins: Vec<Bin>,
-    /// Σ round((p − label)²·2²⁰) over labelled predictions.
-    #[serde(with = "decimal")]
-    pub squared_error_q20: u64,
-    /// Outcomes of labelled predictions by group.
+    /// Σ round((p − label)²·2²⁰) over labelled predictions, if it is exported.
+    #[serde(with = "optional_decimal")]
+    pub squared_error_q20: Option<u64>,
+    /// Outcomes of labelled predictions by group; none for a workload without groups.
     pub groups: BTreeMap<String, Group>,
 }
 

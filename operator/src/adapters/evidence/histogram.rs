@@ -6,7 +6,7 @@
 //! count minus the counts of all earlier buckets inside it. Anything that does not fit is Unknown.
 
 use super::answer::{HistogramSample, Labels, RawBucket};
-use super::window::NAME;
+use super::labels::NAME;
 use crate::scoring::{BucketRecord, HistogramRecord, Unknown, UnknownReason, exact};
 
 /// Increase of one histogram series.

@@ -13,8 +13,13 @@
 //! here replaces a missing value, and nothing in here decides.
 
 pub mod answer;
+pub mod envoy;
 pub mod histogram;
+pub mod labels;
+pub mod model;
 pub mod prometheus;
 pub mod promql;
+pub mod ratio;
 pub mod read;
+pub mod resources;
 pub mod window;

@@ -6,10 +6,11 @@
 
 use futures::try_join;
 
-use super::answer::{Labels, Series};
+use super::answer::{Instant, Labels, Series};
 use super::prometheus::Prometheus;
 use super::promql::{self, Matcher, MetricName};
-use super::window::{self, Beginning, Deltas, NAME, Readings, Rules, Vanished};
+use super::labels::NAME;
+use super::window::{self, Beginning, Deltas, Readings, Rules, Vanished};
 use crate::scoring::{QueryRecord, SourceRecord, Unknown, UnknownReason, Window};
 
 /// How far back a series is looked for that was not there at the start of the window: 1 hour.
@@ -61,8 +62,13 @@ impl Source {
     pub async fn count(&self, purpose: &str, query: &CounterQuery, window: Window) -> Result<Counted, Unknown> {
         let mut record = SourceRecord::new(&self.name, purpose, window);
         let readings = self.read(query, window, &mut record).await?;
-        let rules =
-            Rules { window, max_age_ms: self.max_age_ms, vanished: query.vanished, beginning: query.beginning };
+        let rules = Rules {
+            window,
+            max_age_ms: self.max_age_ms,
+            vanished: query.vanished,
+            beginning: query.beginning,
+            dimensions: query.matchers.iter().map(|matcher| matcher.label().to_owned()).collect(),
+        };
         let deltas = window::difference(&readings, &rules)?;
         record.series = deltas.records();
         record.histograms = deltas.histograms.iter().filter_map(super::histogram::HistogramDelta::record).collect();
@@ -76,11 +82,12 @@ impl Source {
         let around = after_start.saturating_sub(start_ms.saturating_sub(self.max_age_ms));
         let start = note(record, format!("{all}{}", promql::range(around)), after_start);
         let end = note(record, format!("{all}{}", promql::range(self.max_age_ms)), end_ms);
-        let resets = note(record, promql::resets(&query.counters, &query.matchers, window.length_ms()), end_ms);
+        let resets = promql::resets(&query.counters, &query.matchers, window.length_ms());
+        let resets = (!query.counters.is_empty()).then(|| note(record, resets, end_ms));
         let (around_start, before_end, resets) = try_join!(
             self.server.samples(&start, after_start),
             self.server.samples(&end, end_ms),
-            self.server.vector(&resets, end_ms),
+            self.resets(window, resets),
         )?;
         let mut readings = Readings { around_start, before_end, resets, ..Readings::default() };
         if query.beginning != Beginning::RevisionBorn && window::began_inside(&readings, start_ms) {
@@ -91,6 +98,14 @@ impl Source {
             readings.vanished = self.ended(&window::ended_inside(&readings), window, record).await?;
         }
         Ok(readings)
+    }
+
+    /// Native histograms are not asked for resets: where a proxy changes their resolution, the server sees one.
+    async fn resets(&self, window: Window, question: Option<String>) -> Result<Vec<Instant>, Unknown> {
+        match question {
+            Some(question) => self.server.vector(&question, window.end_ms).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// All samples in the window of series that have none before its end.

@@ -17,11 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::answer::{HistogramSample, Instant, Labels, Sample, Series};
 use super::histogram::{self, HistogramDelta};
-use super::promql::{COUNTER_LABEL, MetricName};
+use super::labels::{NAME, counter_labels, describe, refuse_twins};
 use crate::scoring::{RawSample, SeriesRecord, Unknown, UnknownReason, Window, exact};
-
-/// Label of a metric's name.
-pub const NAME: &str = "__name__";
 
 /// What a series means that ended before the window did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +59,7 @@ pub struct Readings {
 }
 
 /// Rules of one difference.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rules {
     /// The window.
     pub window: Window,
@@ -72,6 +69,8 @@ pub struct Rules {
     pub vanished: Vanished,
     /// What a missing first sample means.
     pub beginning: Beginning,
+    /// Labels that tell things apart, whatever their names suggest: those that the query has conditions on.
+    pub dimensions: Vec<String>,
 }
 
 /// The increase of one counter series.
@@ -198,6 +197,8 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
         }
     }
     deltas.counters.extend(ended(readings, &start, &there, &older, rules)?);
+    let counters = deltas.counters.iter().map(|delta| &delta.labels);
+    refuse_twins(counters.chain(deltas.histograms.iter().map(|delta| &delta.labels)), &rules.dimensions)?;
     Ok(deltas)
 }
 
@@ -360,30 +361,4 @@ fn keys_before(series: &[Series], start_ms: u64) -> BTreeSet<&Labels> {
             || series.histograms.first().is_some_and(|sample| sample.at_ms <= start_ms)
     };
     series.iter().filter(before).map(|series| &series.labels).collect()
-}
-
-/// Labels of a series in the answer about resets, with the metric's name back in its place.
-fn counter_labels(labels: &Labels) -> Labels {
-    let mut labels = labels.clone();
-    if let Some(name) = labels.remove(COUNTER_LABEL) {
-        labels.insert(NAME.to_owned(), name);
-    }
-    labels
-}
-
-/// A series in a message: the metric and the pod, if it has one.
-fn describe(labels: &Labels) -> String {
-    let name = labels.get(NAME).map_or("a series", String::as_str);
-    match labels.get("pod").or_else(|| labels.get("instance")) {
-        Some(place) => format!("{name} of {place}"),
-        None => name.to_owned(),
-    }
-}
-
-/// Names of the metrics that must be there and are not.
-#[must_use]
-pub fn absent<'a>(deltas: &Deltas, required: &'a [MetricName]) -> Option<&'a MetricName> {
-    required.iter().find(|metric| {
-        !deltas.counters.iter().any(|delta| delta.labels.get(NAME).is_some_and(|name| name == metric.as_str()))
-    })
 }
