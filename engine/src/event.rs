@@ -8,12 +8,17 @@
 //! `schema`, `type`, `cycle`, `data` and `rng`; wall time, sequence numbers and signatures are the ledger's and stay outside.
 //! [`stream_digest`] folds the hashes of a run into one: d₀ = 32 zero bytes, dᵢ = SHA-256(dᵢ₋₁ ‖ contentHashᵢ).
 
+mod canonical;
+mod digest;
+mod key;
+mod serializer;
+
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+
+pub use digest::Digest;
 
 use crate::error::EngineError;
 use crate::num::Code;
@@ -22,111 +27,14 @@ use crate::rng::RngState;
 /// Schema name of events.
 pub const EVENT_SCHEMA: &str = "penin.event/1";
 
-/// A SHA-256 digest; 64 lowercase hex digits in text and JSON.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    /// 32 zero bytes, the start of every [`stream_digest`].
-    pub const ZERO: Self = Self([0; 32]);
-
-    /// SHA-256 of `bytes`.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// A digest from its bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The digest's bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The digest that follows this one in a chain: SHA-256(self ‖ next).
-    #[must_use]
-    pub fn chain(&self, next: &Self) -> Self {
-        let mut hasher = Sha256::new();
-        hasher.update(self.0);
-        hasher.update(next.0);
-        Self(hasher.finalize().into())
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [0_u8; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            if let ([high, low], Some(h), Some(l)) = (
-                pair,
-                HEX.get(usize::from(byte >> 4)),
-                HEX.get(usize::from(byte & 15)),
-            ) {
-                *high = *h;
-                *low = *l;
-            }
-        }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Digest {
-    type Err = Code;
-
-    fn from_str(text: &str) -> Result<Self, Code> {
-        fn nibble(byte: u8) -> Option<u8> {
-            match byte {
-                b'0'..=b'9' => Some(byte - b'0'),
-                b'a'..=b'f' => Some(byte - b'a' + 10),
-                _ => None,
-            }
-        }
-        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| Code::OutOfRange)?;
-        let mut bytes = [0_u8; 32];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            if let [high, low] = pair {
-                *byte = nibble(*high).ok_or(Code::OutOfRange)? << 4
-                    | nibble(*low).ok_or(Code::OutOfRange)?;
-            }
-        }
-        Ok(Self(bytes))
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse()
-            .map_err(|_| serde::de::Error::custom("a SHA-256 digest is 64 lowercase hex digits"))
-    }
-}
-
-/// RFC 8785 bytes of `value`.
+/// RFC 8785 text of `value`.
 ///
 /// # Errors
 ///
-/// [`EngineError::Input`] with [`Code::NotCanonical`] when `value` has no JSON form (a map with non-string keys). Types of this crate
-/// and `serde_json::Value` always have one.
-pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EngineError> {
-    serde_json_canonicalizer::to_vec(&value).map_err(|_| EngineError::input("", Code::NotCanonical))
+/// [`EngineError::Input`] with [`Code::NotCanonical`] when `value` has no canonical form: a non-finite number, a map key that is not
+/// text, or a key that occurs twice. Outputs of this crate and `serde_json::Value` always have one.
+pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<String, EngineError> {
+    canonical::to_string(value).map_err(|_| EngineError::input("", Code::NotCanonical))
 }
 
 /// Content hash of `value`: SHA-256 of its RFC 8785 bytes.
@@ -135,7 +43,7 @@ pub fn canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, EngineErro
 ///
 /// As [`canonical`].
 pub fn content_hash<T: Serialize + ?Sized>(value: &T) -> Result<Digest, EngineError> {
-    canonical(value).map(|bytes| Digest::of(&bytes))
+    canonical(value).map(|text| Digest::of(text.as_bytes()))
 }
 
 /// Digest of a whole stream of content hashes, in order.
@@ -287,8 +195,7 @@ impl Event {
         data: &T,
         rng: RngState,
     ) -> Result<Self, EngineError> {
-        let data = String::from_utf8(canonical(data)?)
-            .map_err(|_| EngineError::input("data", Code::NotCanonical))?;
+        let data = canonical(data)?;
         let text = hashed_text(kind, cycle, &data, &rng);
         Ok(Self {
             kind,

@@ -17,10 +17,11 @@
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::event::Digest;
-use crate::num::{Code, parse_decimal};
+use crate::num::{Code, U64String, parse_decimal};
 
 /// Name of the generator in records.
 pub const ALGORITHM: &str = "chacha20";
@@ -52,8 +53,8 @@ pub struct RngRecord {
 }
 
 /// A position in a random stream. Values of this type are valid; in JSON they are an [`RngRecord`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RngRecord", into = "RngRecord")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "RngRecord")]
 pub struct RngState {
     seed: u64,
     stream: u64,
@@ -137,6 +138,18 @@ impl RngState {
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
+    }
+}
+
+impl Serialize for RngState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut record = serializer.serialize_struct("RngState", 5)?;
+        record.serialize_field("algorithm", ALGORITHM)?;
+        record.serialize_field("seed", &U64String(self.seed))?;
+        record.serialize_field("stream", &U64String(self.stream))?;
+        record.serialize_field("wordPos", &format_args!("{}", self.word_pos))?;
+        record.serialize_field("digest", &self.digest)?;
+        record.end()
     }
 }
 

@@ -39,8 +39,8 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
         }
     }),
     ("event.canonical", |input| {
-        let bytes = event::canonical(&input["value"]).unwrap();
-        json!({"text": String::from_utf8(bytes).unwrap(), "hash": event::content_hash(&input["value"]).unwrap()})
+        let text = event::canonical(&input["value"]).unwrap();
+        json!({"text": text, "hash": event::content_hash(&input["value"]).unwrap()})
     }),
     ("event.streamDigest", |input| {
         let hashes: Vec<Digest> = field(input, "hashes");
