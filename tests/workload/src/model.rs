@@ -114,11 +114,7 @@ impl Model {
     pub fn parse(content: &[u8]) -> Result<Self, ModelError> {
         let weights: WeightsFile = serde_json::from_slice(content)?;
         check(&weights)?;
-        let mut digest = String::from("sha256:");
-        for byte in Sha256::digest(content) {
-            // Writing to a String cannot fail.
-            let _ = write!(digest, "{byte:02x}");
-        }
+        let digest = digest_of(content);
         let groups = weights.thresholds.keys().cloned().collect();
         Ok(Self {
             weights,
@@ -190,6 +186,17 @@ impl Model {
     pub fn defect(&self) -> Option<Defect> {
         self.weights.defect
     }
+}
+
+/// SHA-256 of a file's content, as `sha256:<64 hex digits>`.
+#[must_use]
+pub fn digest_of(content: &[u8]) -> String {
+    let mut digest = String::from("sha256:");
+    for byte in Sha256::digest(content) {
+        // Writing to a String cannot fail.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest
 }
 
 fn check(weights: &WeightsFile) -> Result<(), ModelError> {
