@@ -1,10 +1,14 @@
-//! The vocabulary of decisions: what a cycle or a league decided, why, in which stage, and where traffic goes.
+//! The vocabulary of decisions: what a cycle or a league decided, why, on what, in which stage, and where traffic goes.
 //!
-//! All four are closed sets; their text forms are recorded, hashed and used as metric labels.
+//! All of them are closed sets; their text forms are recorded, hashed and used as metric labels.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IntoDeserializer as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::gates::GateName;
 
 /// What was decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -197,5 +201,53 @@ impl CycleReason {
 impl fmt::Display for CycleReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// What a decision rests on: a gate or check, or L∞ itself where there is no gate for it yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// A gate or a league check.
+    Gate(GateName),
+    /// The inputs of L∞ were unusable, so that no baseline could be recorded.
+    Linf,
+}
+
+impl Cause {
+    /// Text form, as it is recorded.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gate(name) => name.as_str(),
+            Self::Linf => "linf",
+        }
+    }
+}
+
+impl From<GateName> for Cause {
+    fn from(name: GateName) -> Self {
+        Self::Gate(name)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Cause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Cause {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        if text == Self::Linf.as_str() {
+            return Ok(Self::Linf);
+        }
+        GateName::deserialize(text.as_ref().into_deserializer()).map(Self::Gate)
     }
 }

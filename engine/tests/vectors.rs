@@ -23,6 +23,8 @@ mod config;
 mod decisions;
 #[path = "vectors/ethics.rs"]
 mod ethics;
+#[path = "vectors/master.rs"]
+mod master;
 #[path = "vectors/scores.rs"]
 mod scores;
 #[path = "vectors/support.rs"]
@@ -44,6 +46,7 @@ const GROUPS: &[&[(&str, Function)]] = &[
     config::FUNCTIONS,
     ethics::FUNCTIONS,
     decisions::FUNCTIONS,
+    master::FUNCTIONS,
 ];
 
 fn find(name: &str) -> Option<Function> {

@@ -7,6 +7,7 @@ use super::mann_whitney::{MAX_SAMPLES, mann_whitney};
 use super::sequential::compare_error_rates;
 use super::state::{Arm, LeagueStage, LeagueState, Observation};
 use crate::config::{Config, LeagueConfig};
+use crate::decision::Cause;
 use crate::error::EngineError;
 use crate::gates::{
     Bound, Comparison, Gate, GateName, GateStatus, GateValue, LeagueVerdict, Reason, reason,
@@ -55,7 +56,7 @@ pub struct Assessment {
     /// Why.
     pub reason: AssessmentReason,
     /// Checks that the verdict rests on, in order.
-    pub causes: Vec<GateName>,
+    pub causes: Vec<Cause>,
     /// Every check of the stage, in order.
     pub checks: Vec<Gate>,
     /// When the verdict can change by time alone, milliseconds since the Unix epoch.
@@ -156,17 +157,17 @@ fn verdict(
     checks: &[Gate],
     rules: &StageRules,
     elapsed_ms: u64,
-) -> (GateStatus, AssessmentReason, Vec<GateName>) {
+) -> (GateStatus, AssessmentReason, Vec<Cause>) {
     let with = |status| {
         checks
             .iter()
             .filter(move |check| check.status == status)
-            .map(|check| check.name)
+            .map(|check| Cause::Gate(check.name))
     };
-    let harmful = |name: &GateName| {
+    let harmful = |cause: &Cause| {
         matches!(
-            name,
-            GateName::Guard | GateName::ErrorRate | GateName::Sequential
+            cause,
+            Cause::Gate(GateName::Guard | GateName::ErrorRate | GateName::Sequential)
         )
     };
     let harm: Vec<_> = with(GateStatus::Fail).filter(harmful).collect();

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::assess::{Assessment, assess};
 use super::state::{Challenger, LeagueStage, LeagueState, Observation, Variant};
 use crate::config::Config;
-use crate::decision::{CycleReason, Decision};
+use crate::decision::{Cause, CycleReason, Decision};
 use crate::error::EngineError;
 use crate::event::{Digest, content_hash};
-use crate::gates::{GateName, GateStatus};
+use crate::gates::GateStatus;
 use crate::num::{Code, Num, decimal, unit};
 
 /// Reason of a rollback on demand.
@@ -31,7 +31,7 @@ pub struct Transition {
     /// Why.
     pub reason: String,
     /// Checks or gates that the decision rests on.
-    pub causes: Vec<GateName>,
+    pub causes: Vec<Cause>,
     /// When, milliseconds since the Unix epoch.
     #[serde(with = "decimal")]
     pub at_ms: u64,
@@ -49,7 +49,7 @@ struct TransitionDocument<'a> {
     variant: &'a str,
     decision: Decision,
     reason: &'a str,
-    causes: &'a [GateName],
+    causes: &'a [Cause],
     #[serde(with = "decimal")]
     at_ms: u64,
     challenger_basis_points: u64,
@@ -83,7 +83,7 @@ pub struct Command<'a> {
     /// Why. In watch, Hold ends the watch exactly when this is `WATCH_PASSED`.
     pub reason: &'a str,
     /// Gates or checks that the decision rests on.
-    pub causes: &'a [GateName],
+    pub causes: &'a [Cause],
     /// L∞ of the challenger; needed for Promote only.
     pub challenger_linf: Num,
     /// Now, milliseconds since the Unix epoch.

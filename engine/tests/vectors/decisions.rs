@@ -1,14 +1,15 @@
 //! Vectors of `gates`, `guard`, `resources`, `league` and `router`.
 
+use penin_engine::EngineError;
 use penin_engine::config::{Config, SequentialConfig};
+use penin_engine::decision::{Cause, Decision};
 use penin_engine::event::Digest;
-use penin_engine::gates::{self, GateName, GateStatus, PromotionValues};
+use penin_engine::gates::{self, GateStatus, PromotionValues};
 use penin_engine::guard::{self, GuardMetrics};
 use penin_engine::league::{self, Contender, ErrorCount, Histogram, LeagueState, Observation};
 use penin_engine::num::U64String;
 use penin_engine::resources::{self, ResourceReadings, Risk};
 use penin_engine::router::{Ledger, Response, score};
-use penin_engine::{EngineError, decision::Decision};
 use serde_json::{Value, json};
 
 use crate::Function;
@@ -157,7 +158,7 @@ fn league_command(
         "rollback" => league::rollback(config, state, integer(command, "nowMs"))
             .map(|(next, applied)| (next, json_of(&applied))),
         "apply" => {
-            let causes: Option<Vec<GateName>> = field(command, "causes");
+            let causes: Option<Vec<Cause>> = field(command, "causes");
             let decision: Decision = field(command, "decision");
             let command = league::Command {
                 decision,
