@@ -1,1 +1,5 @@
 //! Under construction.
+
+pub mod adapters;
+pub mod runtime;
+pub mod workload;

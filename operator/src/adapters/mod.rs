@@ -1,0 +1,3 @@
+//! Edges to other systems: each adapter is a pure core with a thin layer of calls around it.
+
+pub mod traffic;
