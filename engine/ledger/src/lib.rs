@@ -30,5 +30,6 @@ pub use health::{Failure, Health, Reason};
 pub use keys::Keys;
 pub use ledger::{AppendResult, Ledger, Options};
 pub use reader::{Entries, ReadError, Reader};
+pub use recover::set_database_aside;
 pub use rollbacks::{QueueError, Queued, RollbackQueue};
 pub use writer::ticket::{AppendError, Receipt, Ticket};

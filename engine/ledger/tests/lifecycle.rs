@@ -415,3 +415,81 @@ fn a_sealed_generation_takes_nothing_more_and_the_next_one_names_it() {
     let body = ledger.reader().unwrap().body(&genesis).unwrap();
     assert_eq!(body["previous"], serde_json::json!(sealed.head));
 }
+
+/// Waits until the second copy covers the head.
+fn published(dir: &std::path::Path, size: u64) {
+    let line = format!("\n{size}\n");
+    while !std::fs::read_to_string(dir.join("checkpoint")).is_ok_and(|note| note.contains(&line)) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_lost_or_damaged_database_is_rebuilt_from_the_second_copy() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    for n in 0..600 {
+        drop(ledger.append(with_state(n)));
+    }
+    let receipt = ledger.append(draft(Kind::Config, 600)).wait().unwrap();
+    published(dir.path(), receipt.head.size);
+    ledger.close();
+    let before = std::fs::read(dir.path().join("checkpoint")).unwrap();
+    let aside = penin_ledger::set_database_aside(dir.path()).unwrap();
+    assert!(aside.join("ledger.db").exists());
+    let ledger = open(dir.path(), anchor, 1).unwrap();
+    assert_eq!(ledger.head().size, receipt.head.size + 1);
+    assert_eq!(
+        ledger.state("engine/shop/ranker").unwrap().unwrap(),
+        b"{\"cycle\":599}"
+    );
+    ledger.close();
+    let kinds = kinds(dir.path());
+    assert_eq!(kinds.last(), Some(&Kind::Recovery));
+    assert_eq!(kinds.len(), 603);
+    let after = std::fs::read(dir.path().join("checkpoint")).unwrap();
+    assert_ne!(before, after);
+}
+
+#[test]
+fn a_promotion_survives_the_loss_of_the_database_at_once() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    for n in 0..300 {
+        drop(ledger.append(with_state(n)));
+    }
+    let mut promotion = with_state(300);
+    promotion.kind = Kind::PromoteAttest;
+    let receipt = ledger.append(promotion).wait().unwrap();
+    // What a crash at this moment leaves: nothing is waited for.
+    let crashed = tempdir().unwrap();
+    copy(dir.path(), crashed.path());
+    ledger.close();
+    for name in ["ledger.db", "ledger.db-wal", "ledger.db-shm"] {
+        let _ = std::fs::remove_file(crashed.path().join(name));
+    }
+    let mut head = receipt.head.clone();
+    head.epoch = 1;
+    let anchor = MemoryAnchor::new(Some(head));
+    let ledger = open(crashed.path(), anchor, 1).unwrap();
+    let again = ledger.reader().unwrap().entry(receipt.seq).unwrap();
+    assert_eq!(again.unwrap().leaf, receipt.leaf_hash);
+    assert_eq!(
+        ledger.state("engine/shop/ranker").unwrap().unwrap(),
+        b"{\"cycle\":300}"
+    );
+}
+
+#[test]
+fn an_anchor_restored_to_an_older_head_is_refused_by_the_checkpoint() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    let old = ledger.append(draft(Kind::Config, 1)).wait().unwrap().head;
+    ledger.append(draft(Kind::Config, 2)).wait().unwrap();
+    ledger.close();
+    anchor.overwrite(Some(old));
+    assert_eq!(
+        reason(open(dir.path(), anchor, 1)),
+        Reason::AnchorRolledBack
+    );
+}

@@ -4,12 +4,14 @@
 //! promotions and rollbacks wait for one flush of the [`tail`]. Whatever is found different from the record at
 //! start is written anew.
 
+pub mod copy;
 mod files;
 pub mod paths;
 pub(crate) mod tail;
 pub(crate) mod tiles;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -24,7 +26,8 @@ use crate::note::Checkpoint;
 use crate::store::{Store, StoreError};
 use crate::writer::lock;
 use files::{Durability, put};
-use tail::Tail;
+use paths::TILE_WIDTH;
+use tail::{Item, Tail};
 use tiles::{Pass, PublishError};
 
 /// File name of the newest checkpoint.
@@ -46,6 +49,8 @@ struct Inbox {
 pub(crate) struct Mailbox {
     inbox: Mutex<Inbox>,
     changed: Condvar,
+    /// Entries below are in full bundles that are flushed.
+    flushed: Arc<AtomicU64>,
 }
 
 impl Mailbox {
@@ -67,6 +72,9 @@ impl Publisher {
     /// Starts the thread. Nothing is published before the first head.
     pub fn start(directory: &Path, key: SigningKey) -> Result<Self, Failure> {
         let mailbox = Arc::new(Mailbox::default());
+        mailbox
+            .flushed
+            .store(full_bundles(directory) * TILE_WIDTH, Ordering::Release);
         lock(&mailbox.inbox).keys.push(key);
         let (shared, path) = (Arc::clone(&mailbox), directory.to_owned());
         let thread = std::thread::Builder::new()
@@ -98,23 +106,25 @@ impl Publisher {
 
     /// Makes the second copy of everything below `size`, which is committed, durable.
     pub fn write_durably(&mut self, store: &Store, size: u64) -> Result<(), Failure> {
-        // The batch may have filled its bundle; the tail then begins with that bundle.
-        let first = self.tail.next(size.saturating_sub(1));
-        let (mut entries, mut blobs) = (Vec::new(), Vec::new());
+        let first = self.tail.next(self.mailbox.flushed.load(Ordering::Acquire));
+        let mut items = Vec::new();
         store.scan(first..size, |row| {
             let damaged = |why: String| StoreError::Damaged(format!("entry {}: {why}", row.seq));
             let entry = Entry::decode_trusted(row.entry, leaf_hash(row.entry))
                 .map_err(|error| damaged(error.to_string()))?;
-            for (digest, _) in entry.content() {
+            let blobs = entry.content().map(|(digest, _)| {
                 let content = store.blob(&digest)?;
-                blobs.push(content.ok_or_else(|| damaged(format!("blob {digest} is missing")))?);
-            }
-            entries.push((row.seq, row.entry.to_vec()));
+                content.ok_or_else(|| damaged(format!("blob {digest} is missing")))
+            });
+            items.push(Item {
+                seq: row.seq,
+                entry: row.entry.to_vec(),
+                blobs: blobs.collect::<Result<_, _>>()?,
+            });
             Ok::<(), StoreError>(())
         })?;
-        let entries = entries.iter().map(|(seq, entry)| (*seq, entry.as_slice()));
         self.tail
-            .append(entries, blobs.iter().map(Vec::as_slice), first)
+            .append(&items)
             .map_err(|error| Failure::new(Reason::StorageFailed, format!("tail: {error}")))
     }
 
@@ -139,10 +149,22 @@ impl Drop for Publisher {
     }
 }
 
+/// Number of full bundles from the first on that an earlier process wrote. Their content is compared with the
+/// record by the first pass.
+fn full_bundles(directory: &Path) -> u64 {
+    (0..u64::MAX / TILE_WIDTH)
+        .take_while(|index| {
+            directory
+                .join(paths::bundle_path(*index, TILE_WIDTH))
+                .exists()
+        })
+        .count() as u64
+}
+
 fn run(mailbox: &Mailbox, directory: &Path) {
     let mut pass: Option<(Store, Pass)> = None;
     while let Some((head, keys)) = next(mailbox) {
-        let outcome = publish(&mut pass, directory, &head, &keys);
+        let outcome = publish(&mut pass, mailbox, directory, &head, &keys);
         let mut inbox = lock(&mailbox.inbox);
         let pause = match outcome {
             Ok(()) => {
@@ -181,12 +203,14 @@ fn next(mailbox: &Mailbox) -> Option<(Head, Vec<SigningKey>)> {
 
 fn publish(
     pass: &mut Option<(Store, Pass)>,
+    mailbox: &Mailbox,
     directory: &Path,
     head: &Head,
     keys: &[SigningKey],
 ) -> Result<(), PublishError> {
     if pass.is_none() {
-        *pass = Some((Store::open_reader(directory)?, Pass::start(directory)?));
+        let start = Pass::start(directory, Arc::clone(&mailbox.flushed))?;
+        *pass = Some((Store::open_reader(directory)?, start));
     }
     if let Some((store, pass)) = pass {
         pass.advance(store, head.size, head.root)?;

@@ -31,6 +31,14 @@ pub(crate) enum Record {
     Blob(Vec<u8>),
 }
 
+/// An entry to append.
+#[derive(Debug, Clone)]
+pub(crate) struct Item {
+    pub seq: u64,
+    pub entry: Vec<u8>,
+    pub blobs: Vec<Vec<u8>>,
+}
+
 /// The tail of one bundle, open for appending.
 #[derive(Debug)]
 struct Open {
@@ -58,35 +66,28 @@ impl Tail {
         }
     }
 
-    /// First entry that is not in the tail, given that everything below `size` is committed elsewhere: the
-    /// start of the unfinished bundle when nothing was written yet.
-    pub fn next(&self, size: u64) -> u64 {
-        let start = size / TILE_WIDTH * TILE_WIDTH;
-        self.next.map_or(start, |next| next.max(start))
+    /// First entry that is in neither the tail nor a flushed bundle; bundles are flushed below `flushed`.
+    pub fn next(&self, flushed: u64) -> u64 {
+        self.next.map_or(flushed, |next| next.max(flushed))
     }
 
-    /// Appends entries (consecutive, from [`Self::next`]) and blobs, and flushes once per bundle touched.
-    pub fn append<'a>(
-        &mut self,
-        entries: impl Iterator<Item = (u64, &'a [u8])>,
-        blobs: impl Iterator<Item = &'a [u8]>,
-        first: u64,
-    ) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        for blob in blobs {
-            record(&mut bytes, BLOB, blob);
-        }
-        let mut index = first / TILE_WIDTH;
-        for (seq, entry) in entries {
-            if seq / TILE_WIDTH != index {
-                self.write(index, &bytes)?;
-                bytes.clear();
-                index = seq / TILE_WIDTH;
+    /// Appends consecutive entries from [`Self::next`], each behind its blobs, and flushes once per bundle
+    /// touched.
+    pub fn append(&mut self, items: &[Item]) -> io::Result<()> {
+        for bundle in items.chunk_by(|a, b| a.seq / TILE_WIDTH == b.seq / TILE_WIDTH) {
+            let mut bytes = Vec::new();
+            for item in bundle {
+                for blob in &item.blobs {
+                    record(&mut bytes, BLOB, blob);
+                }
+                record(&mut bytes, ENTRY, &item.entry);
             }
-            record(&mut bytes, ENTRY, entry);
-            self.next = Some(seq + 1);
+            if let Some(last) = bundle.last() {
+                self.write(last.seq / TILE_WIDTH, &bytes)?;
+                self.next = Some(last.seq + 1);
+            }
         }
-        self.write(index, &bytes)
+        Ok(())
     }
 
     fn write(&mut self, index: u64, bytes: &[u8]) -> io::Result<()> {
@@ -208,17 +209,21 @@ pub(crate) fn find_blob(records: &[Record], digest: &Digest) -> Option<Vec<u8>> 
 mod tests {
     use super::*;
 
+    fn item(seq: u64, entry: &[u8], blobs: &[&[u8]]) -> Item {
+        Item {
+            seq,
+            entry: entry.to_vec(),
+            blobs: blobs.iter().map(|blob| blob.to_vec()).collect(),
+        }
+    }
+
     #[test]
     fn records_come_back_and_a_torn_one_ends_the_tail() {
         let dir = tempfile::tempdir().unwrap();
         let mut tail = Tail::new(dir.path());
-        let first: &[u8] = b"first";
-        let second: &[u8] = b"second";
-        let blob: &[u8] = b"blob";
-        tail.append([(0, first)].into_iter(), [blob].into_iter(), 0)
-            .unwrap();
-        tail.append([(1, second)].into_iter(), std::iter::empty(), 1)
-            .unwrap();
+        let (first, second, blob) = (b"first", b"second", b"blob");
+        tail.append(&[item(0, first, &[blob])]).unwrap();
+        tail.append(&[item(1, second, &[])]).unwrap();
         assert_eq!(tail.next(0), 2);
         let records = read(dir.path(), 0).unwrap();
         assert_eq!(
@@ -242,9 +247,8 @@ mod tests {
     fn a_new_bundle_starts_a_new_file_and_old_ones_are_pruned() {
         let dir = tempfile::tempdir().unwrap();
         let mut tail = Tail::new(dir.path());
-        let entry: &[u8] = b"entry";
-        let entries = (254..258).map(|seq| (seq, entry));
-        tail.append(entries, std::iter::empty(), 254).unwrap();
+        let items: Vec<_> = (254..258).map(|seq| item(seq, b"entry", &[])).collect();
+        tail.append(&items).unwrap();
         assert_eq!(read(dir.path(), 0).unwrap().len(), 2);
         assert_eq!(read(dir.path(), 1).unwrap().len(), 2);
         prune(dir.path(), 1).unwrap();
@@ -258,9 +262,7 @@ mod tests {
         let mut tail = Tail::new(dir.path());
         let entry = vec![7; 65_535];
         for seq in 0..12 {
-            let item = [(seq, entry.as_slice())];
-            tail.append(item.into_iter(), std::iter::empty(), seq)
-                .unwrap();
+            tail.append(&[item(seq, &entry, &[])]).unwrap();
         }
         assert_eq!(read(dir.path(), 0).unwrap().len(), 12);
     }

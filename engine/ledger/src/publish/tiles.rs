@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::files::{Durability, put};
 use super::paths::{TILE_WIDTH, blob_path, bundle_path, tile_path};
@@ -42,11 +44,12 @@ pub(super) struct Pass {
     nodes: BufWriter<File>,
     /// Rowid of the last published blob.
     blob: i64,
+    flushed: Arc<AtomicU64>,
 }
 
 impl Pass {
     /// Starts from the first entry.
-    pub fn start(directory: &Path) -> io::Result<Self> {
+    pub fn start(directory: &Path, flushed: Arc<AtomicU64>) -> io::Result<Self> {
         let unfinished = directory.join(format!("{NODES}.new"));
         Ok(Self {
             directory: directory.to_owned(),
@@ -56,6 +59,7 @@ impl Pass {
             indexes: Vec::new(),
             nodes: BufWriter::with_capacity(64 * 1024, File::create(unfinished)?),
             blob: 0,
+            flushed,
         })
     }
 
@@ -138,6 +142,8 @@ impl Pass {
         let index = self.frontier.size() / TILE_WIDTH - 1;
         let content = std::mem::take(&mut self.bundle);
         self.finish(&bundle_path(index, TILE_WIDTH), &content)?;
+        self.flushed
+            .fetch_max((index + 1) * TILE_WIDTH, Ordering::AcqRel);
         tail::prune(&self.directory, index + 1)?;
         Ok(())
     }

@@ -143,123 +143,36 @@ mod tests {
         }
     }
 
+    /// What is found, entries, anchored size, what else differs, and what must follow.
+    type Row = (
+        &'static str,
+        u64,
+        Option<u64>,
+        fn(&mut Local, &mut Option<Head>),
+        Result<Decision, Reason>,
+    );
+
     #[test]
+    #[rustfmt::skip]
     fn every_row_of_the_recovery_table() {
-        type Change = fn(&mut Local, &mut Option<Head>);
-        let rows: [(&str, u64, Option<u64>, Change, Result<Decision, Reason>); 17] = [
-            (
-                "nothing anywhere",
-                0,
-                None,
-                |_, _| {},
-                Ok(Decision::Genesis),
-            ),
-            (
-                "start interrupted before the first entry",
-                0,
-                Some(0),
-                |_, _| {},
-                Ok(Decision::FinishGenesis),
-            ),
-            (
-                "start interrupted after the first entry",
-                1,
-                Some(0),
-                |_, _| {},
-                Ok(Decision::Resume),
-            ),
+        let rows: [Row; 17] = [
+            ("nothing anywhere", 0, None, |_, _| {}, Ok(Decision::Genesis)),
+            ("start interrupted before the first entry", 0, Some(0), |_, _| {}, Ok(Decision::FinishGenesis)),
+            ("start interrupted after the first entry", 1, Some(0), |_, _| {}, Ok(Decision::Resume)),
             ("clean", 5, Some(5), |_, _| {}, Ok(Decision::Resume)),
-            (
-                "crash between commit and anchor",
-                6,
-                Some(5),
-                |_, _| {},
-                Ok(Decision::Resume),
-            ),
-            (
-                "tail lost, second copy whole",
-                4,
-                Some(5),
-                |l, _| l.second_copy = 5,
-                Ok(Decision::Refill),
-            ),
-            (
-                "database lost, second copy whole",
-                0,
-                Some(5),
-                |l, _| l.second_copy = 9,
-                Ok(Decision::Refill),
-            ),
-            (
-                "tail lost, second copy short",
-                4,
-                Some(5),
-                |l, _| l.second_copy = 4,
-                Err(Reason::RolledBack),
-            ),
-            (
-                "older volume",
-                4,
-                Some(5),
-                |_, _| {},
-                Err(Reason::RolledBack),
-            ),
-            (
-                "volume lost",
-                0,
-                Some(5),
-                |_, _| {},
-                Err(Reason::VolumeEmpty),
-            ),
-            (
-                "anchor deleted",
-                5,
-                None,
-                |_, _| {},
-                Err(Reason::AnchorMissing),
-            ),
-            (
-                "anchor deleted, database lost",
-                0,
-                None,
-                |l, _| l.checkpoint = Some(5),
-                Err(Reason::AnchorMissing),
-            ),
-            (
-                "rewritten",
-                5,
-                Some(5),
-                |l, _| l.root_at_anchor = Some(Digest::ZERO),
-                Err(Reason::Forked),
-            ),
-            (
-                "anchor restored",
-                9,
-                Some(5),
-                |l, _| l.checkpoint = Some(7),
-                Err(Reason::AnchorRolledBack),
-            ),
-            (
-                "newer epoch in the anchor",
-                5,
-                Some(5),
-                |_, a| a.as_mut().unwrap().epoch = 9,
-                Err(Reason::Fenced),
-            ),
-            (
-                "newer epoch in the volume",
-                5,
-                Some(5),
-                |l, _| l.epoch = 9,
-                Err(Reason::Fenced),
-            ),
-            (
-                "another ledger",
-                5,
-                Some(5),
-                |l, _| l.origin = Some("p".into()),
-                Err(Reason::OriginMismatch),
-            ),
+            ("crash between commit and anchor", 6, Some(5), |_, _| {}, Ok(Decision::Resume)),
+            ("tail lost, second copy whole", 4, Some(5), |l, _| l.second_copy = 5, Ok(Decision::Refill)),
+            ("database lost, second copy whole", 0, Some(5), |l, _| l.second_copy = 9, Ok(Decision::Refill)),
+            ("tail lost, second copy short", 4, Some(5), |l, _| l.second_copy = 4, Err(Reason::RolledBack)),
+            ("older volume", 4, Some(5), |_, _| {}, Err(Reason::RolledBack)),
+            ("volume lost", 0, Some(5), |_, _| {}, Err(Reason::VolumeEmpty)),
+            ("anchor deleted", 5, None, |_, _| {}, Err(Reason::AnchorMissing)),
+            ("anchor deleted, database lost", 0, None, |l, _| l.checkpoint = Some(5), Err(Reason::AnchorMissing)),
+            ("rewritten", 5, Some(5), |l, _| l.root_at_anchor = Some(Digest::ZERO), Err(Reason::Forked)),
+            ("anchor restored", 9, Some(5), |l, _| l.checkpoint = Some(7), Err(Reason::AnchorRolledBack)),
+            ("newer epoch in the anchor", 5, Some(5), |_, a| a.as_mut().unwrap().epoch = 9, Err(Reason::Fenced)),
+            ("newer epoch in the volume", 5, Some(5), |l, _| l.epoch = 9, Err(Reason::Fenced)),
+            ("another ledger", 5, Some(5), |l, _| l.origin = Some("p".into()), Err(Reason::OriginMismatch)),
         ];
         for (name, size, anchored, change, expected) in rows {
             let mut local = local(size);

@@ -1,6 +1,7 @@
 //! Opening a ledger: survey, decide by the recovery table, repair what may be repaired, start the writer.
 
 pub(crate) mod decide;
+mod refill;
 pub(crate) mod survey;
 pub(crate) mod volume;
 
@@ -8,12 +9,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crate::anchor::{Anchor, AnchorError, Head};
-use crate::entry::internal::{self, Genesis, Leader};
+use crate::entry::internal::{self, Genesis, Leader, Recovery};
 use crate::entry::{Kind, Prepared};
 use crate::health::{Failure, Reason};
 use crate::keys::Keys;
 use crate::ledger::{Ledger, Options};
+use crate::note::Checkpoint;
 use crate::publish::Publisher;
+use crate::publish::copy::PublishedCopy;
 use crate::rollbacks::RollbackQueue;
 use crate::store::Store;
 use crate::tree::Frontier;
@@ -36,17 +39,19 @@ pub(crate) fn open(
     }
     let volume = volume::take(directory, options.any_filesystem)?;
     let anchored = load(anchor.as_mut())?;
-    let store = Store::open_writer(directory)?;
-    let survey = Survey::of(&store, anchored.as_ref().map_or(0, |head| head.size))?;
-    let local = Local {
-        origin: survey.genesis.as_ref().map(|g| g.origin.clone()),
-        size: survey.frontier.size(),
-        root_at_anchor: survey.root_at_mark,
-        epoch: survey.epoch,
-        second_copy: 0,
-        checkpoint: None,
-    };
-    let decision = decide(&local, anchored.as_ref(), &options.origin, epoch)?;
+    let mut store = Store::open_writer(directory)?;
+    let found = Survey::of(&store, anchored.as_ref().map_or(0, |head| head.size))?;
+    let found_size = found.frontier.size();
+    let copy = PublishedCopy::new(directory);
+    let (survey, decision) = survey_and_decide(
+        &copy,
+        &mut store,
+        found,
+        anchored.as_ref(),
+        &keys,
+        epoch,
+        options,
+    )?;
     check_keys(&survey, &keys)?;
     let anchored = claim(
         anchor.as_mut(),
@@ -67,7 +72,7 @@ pub(crate) fn open(
         state: Mutex::new(survey.state.clone()),
         rollbacks: Mutex::new(rollbacks),
     });
-    let first = first_entries(&survey, &keys, epoch, options)?;
+    let first = first_entries(&survey, &keys, epoch, found_size, options)?;
     let publishing_key = keys.log.clone();
     let mut writer = Writer {
         store,
@@ -90,6 +95,53 @@ pub(crate) fn open(
     }
     writer.publisher.publish(writer.anchored.clone());
     Ledger::start(directory, volume, shared, writer)
+}
+
+/// Decides by the recovery table, and takes missing entries from the second copy when the table says so.
+fn survey_and_decide(
+    copy: &PublishedCopy,
+    store: &mut Store,
+    found: Survey,
+    anchored: Option<&Head>,
+    keys: &Keys,
+    epoch: u64,
+    options: &Options,
+) -> Result<(Survey, Decision), Failure> {
+    let size = found.frontier.size();
+    let reached = match anchored {
+        Some(anchor) if size < anchor.size => refill::reach(copy, &found, anchor)?,
+        _ => None,
+    };
+    let whole = reached.as_ref().unwrap_or(&found);
+    let local = Local {
+        origin: whole.genesis.as_ref().map(|genesis| genesis.origin.clone()),
+        size,
+        root_at_anchor: found.root_at_mark,
+        epoch: whole.epoch,
+        second_copy: reached
+            .as_ref()
+            .map_or(0, |reached| reached.frontier.size()),
+        checkpoint: signed_size(copy, whole, keys, &options.origin),
+    };
+    let decision = decide(&local, anchored, &options.origin, epoch)?;
+    match (decision, reached, anchored) {
+        (Decision::Refill, Some(reached), Some(anchor)) => {
+            check_keys(&reached, keys)?;
+            refill::refill(copy, store, found, anchor)?;
+            Ok((reached, decision))
+        }
+        _ => Ok((found, decision)),
+    }
+}
+
+/// Size of the published checkpoint, when it carries the ledger's signature. One that does not proves nothing
+/// and is written anew.
+fn signed_size(copy: &PublishedCopy, survey: &Survey, keys: &Keys, origin: &str) -> Option<u64> {
+    let note = copy.checkpoint().ok().flatten()?;
+    let key = survey.verifiers.unwrap_or_else(|| keys.verifiers()).log;
+    Checkpoint::open(&note, origin, &key)
+        .ok()
+        .map(|checkpoint| checkpoint.size)
 }
 
 /// Origin lines go into signed notes: the key name there has no spaces and no plus sign.
@@ -165,25 +217,40 @@ fn first_entries(
     survey: &Survey,
     keys: &Keys,
     epoch: u64,
+    found: u64,
     options: &Options,
 ) -> Result<Vec<Prepared>, Failure> {
-    let time_ms = options.time_ms;
-    let draft = if survey.genesis.is_none() {
+    let (origin, time_ms) = (&options.origin, options.time_ms);
+    let mut drafts = Vec::new();
+    if survey.genesis.is_none() {
         let body = Genesis {
             format: internal::FORMAT.to_owned(),
-            origin: options.origin.clone(),
+            origin: origin.clone(),
             keys: keys.verifiers(),
             previous: options.previous.clone(),
         };
-        internal::draft(Kind::Genesis, &options.origin, time_ms, &body)
+        drafts.push(internal::draft(Kind::Genesis, origin, time_ms, &body));
     } else if survey.epoch < epoch {
         let holder = options.holder.clone();
-        internal::draft(Kind::Leader, &options.origin, time_ms, &Leader { holder })
-    } else {
-        return Ok(Vec::new());
-    };
-    Prepared::any_kind(draft, None)
-        .map(|prepared| vec![prepared])
+        drafts.push(internal::draft(
+            Kind::Leader,
+            origin,
+            time_ms,
+            &Leader { holder },
+        ));
+    }
+    if found < survey.frontier.size() {
+        let body = Recovery {
+            action: "REFILLED".to_owned(),
+            found: found.to_string(),
+            restored: survey.frontier.size().to_string(),
+        };
+        drafts.push(internal::draft(Kind::Recovery, origin, time_ms, &body));
+    }
+    drafts
+        .into_iter()
+        .map(|draft| Prepared::any_kind(draft, None))
+        .collect::<Result<_, _>>()
         .map_err(|error| Failure::new(Reason::StorageFailed, format!("options: {error}")))
 }
 
@@ -198,4 +265,33 @@ impl Writer {
             Failure::new(Reason::StorageFailed, "the first entries were not written")
         }))
     }
+}
+
+/// Moves the database of a closed ledger aside, so that the next [`Ledger::open`] takes every entry from the
+/// second copy, checked against the anchor. For a database that is refused as damaged. Nothing is deleted.
+///
+/// Returns the directory that holds the old files.
+///
+/// # Errors
+/// When another process holds the ledger or a file cannot be moved.
+pub fn set_database_aside(directory: &Path) -> Result<std::path::PathBuf, Failure> {
+    let _volume = volume::take(directory, true)?;
+    let failed = |error: std::io::Error| {
+        let detail = format!("{}: {error}", directory.display());
+        Failure::new(Reason::StorageFailed, detail)
+    };
+    let aside = (0..1_000)
+        .map(|n| directory.join(format!("damaged-{n}")))
+        .find(|path| !path.exists())
+        .ok_or_else(|| Failure::new(Reason::StorageFailed, "1,000 databases are aside already"))?;
+    std::fs::create_dir(&aside).map_err(failed)?;
+    for suffix in ["-wal", "-shm", ""] {
+        let name = format!("{}{suffix}", crate::store::DATABASE);
+        let path = directory.join(&name);
+        if path.exists() {
+            std::fs::rename(path, aside.join(&name)).map_err(failed)?;
+        }
+    }
+    crate::anchor::sync_parent(&aside).map_err(failed)?;
+    Ok(aside)
 }

@@ -39,13 +39,9 @@ pub fn draft(kind: Kind, n: u64) -> Draft {
         uid: "3f0e".into(),
     });
     draft.trace_id = format!("{n:032x}");
-    draft.body = serde_json::json!({
-        "gates": [{"name": "rho", "value": 0.25, "threshold": 0.5, "status": "Pass"}],
-        "n": n.to_string(),
-    })
-    .as_object()
-    .unwrap()
-    .clone();
+    let gates = serde_json::json!([{"name": "rho", "value": 0.25, "status": "Pass"}]);
+    draft.body.insert("gates".into(), gates);
+    draft.body.insert("n".into(), n.to_string().into());
     draft.content_hashes = vec![Digest::of(&n.to_be_bytes())];
     draft
 }

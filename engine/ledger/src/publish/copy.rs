@@ -1,0 +1,124 @@
+//! Reading the second copy: bundles, tail, blobs, checkpoint.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::CHECKPOINT;
+use super::paths::{TILE_WIDTH, blob_path, bundle_path};
+use super::tail::{self, Record};
+use crate::hash::Digest;
+
+/// Largest file that is read as a whole: a bundle of the largest entries is 17 MiB.
+const MOST_BYTES: u64 = 64 * 1024 * 1024;
+
+/// The published files of a ledger: its own directory, or an exported copy of it. Nothing in them is trusted.
+#[derive(Debug, Clone)]
+pub struct PublishedCopy {
+    directory: PathBuf,
+}
+
+impl PublishedCopy {
+    /// Uses the files below `directory`.
+    #[must_use]
+    pub fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// A published file by its relative path; `None` when it does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be read or is larger than 64 MiB.
+    pub fn read(&self, path: impl AsRef<Path>) -> io::Result<Option<Vec<u8>>> {
+        let path = self.directory.join(path);
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.len() > MOST_BYTES => Err(io::Error::other(format!(
+                "{}: larger than 64 MiB",
+                path.display()
+            ))),
+            Ok(_) => fs::read(&path).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The newest checkpoint, unverified.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn checkpoint(&self) -> io::Result<Option<Vec<u8>>> {
+        self.read(CHECKPOINT)
+    }
+
+    /// Every version of a bundle that is there, the most complete first: the full bundle, the durable tail, the
+    /// partial bundles.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn bundle_versions(&self, index: u64) -> io::Result<Vec<Vec<Vec<u8>>>> {
+        let full = self.read(bundle_path(index, TILE_WIDTH))?;
+        let mut versions: Vec<_> = full.iter().map(|bytes| parse_bundle(bytes)).collect();
+        let tail = tail::read(&self.directory, index)?;
+        versions.push(tail.into_iter().filter_map(entry).collect());
+        let mut widths = self.partial_widths(index)?;
+        widths.sort_unstable_by(|a, b| b.cmp(a));
+        for width in widths {
+            if let Some(bytes) = self.read(bundle_path(index, width))? {
+                versions.push(parse_bundle(&bytes));
+            }
+        }
+        versions.retain(|entries| !entries.is_empty());
+        Ok(versions)
+    }
+
+    fn partial_widths(&self, index: u64) -> io::Result<Vec<u64>> {
+        let full = bundle_path(index, TILE_WIDTH);
+        match fs::read_dir(self.directory.join(format!("{full}.p"))) {
+            Ok(items) => Ok(items
+                .filter_map(|item| item.ok()?.file_name().to_str()?.parse().ok())
+                .filter(|width| (1..TILE_WIDTH).contains(width))
+                .collect()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A blob with this digest, from its file or from the tail of a bundle that names it.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn blob(&self, digest: &Digest, bundle: u64) -> io::Result<Option<Vec<u8>>> {
+        if let Some(content) = self.read(blob_path(digest))?
+            && Digest::of(&content) == *digest
+        {
+            return Ok(Some(content));
+        }
+        let records = tail::read(&self.directory, bundle)?;
+        Ok(tail::find_blob(&records, digest))
+    }
+}
+
+fn entry(record: Record) -> Option<Vec<u8>> {
+    match record {
+        Record::Entry(bytes) => Some(bytes),
+        Record::Blob(_) => None,
+    }
+}
+
+/// Entries of a bundle, up to the first that is not whole.
+#[must_use]
+pub fn parse_bundle(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut entries = Vec::new();
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let length = usize::from(u16::from_be_bytes(*length));
+        let Some((entry, next)) = after.split_at_checked(length) else {
+            break;
+        };
+        entries.push(entry.to_vec());
+        rest = next;
+    }
+    entries
+}
