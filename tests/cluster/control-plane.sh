@@ -2,8 +2,9 @@
 # An API server without nodes, for tests of controllers: etcd, kube-apiserver and, of
 # kube-controller-manager, the controllers that delete (namespaces, owned objects) and those that give
 # a namespace its service account. Plain processes on loopback, no root, free ports.
-#   control-plane.sh up [NAME]      starts it, or finds it running; prints the kubeconfig's path last
+#   control-plane.sh up [NAME]      starts it, or finds it running; prints "kubeconfig: PATH" last
 #   control-plane.sh down [NAME]    ends it and removes what it wrote
+#   control-plane.sh down-all       ends all of them
 #   control-plane.sh list           names of those that run
 # NAME (default "shared") keeps several apart.
 set -euo pipefail
@@ -78,7 +79,7 @@ bring_up() {
     local ports
     if is_up; then
         say "control plane '$1' runs"
-        echo "$KUBECONFIG"
+        echo "kubeconfig: $KUBECONFIG"
         return
     fi
     take_down
@@ -96,7 +97,7 @@ bring_up() {
     require_running kube-controller-manager
     touch "$STATE/ready"
     say "control plane '$1' is up at 127.0.0.1:${ports[0]}"
-    echo "$KUBECONFIG"
+    echo "kubeconfig: $KUBECONFIG"
 }
 
 take_down() {
@@ -104,6 +105,21 @@ take_down() {
     [ -d "$STATE" ] || return 0
     for name in kube-controller-manager kube-apiserver etcd; do stop_process "$name" KILL; done
     rm -rf -- "$STATE"
+}
+
+known_names() {
+    local folder
+    for folder in "$PLANES"/*/; do
+        [ ! -d "$folder" ] || basename -- "$folder"
+    done
+}
+
+running_names() {
+    local name
+    for name in $(known_names); do
+        use_name "$name"
+        ! is_up || echo "$name"
+    done
 }
 
 # locked NAME COMMAND...
@@ -121,11 +137,9 @@ case ${1-} in
     down)
         locked "${2:-shared}" take_down
         say "control plane '${2:-shared}' is down" ;;
-    list)
-        for STATE in "$PLANES"/*/; do
-            [ -d "$STATE" ] || continue
-            use_name "$(basename -- "$STATE")"
-            ! is_up || basename -- "$STATE"
-        done ;;
-    *) fail "'${1-}' is not a command" "up [NAME], down [NAME] or list" ;;
+    list) running_names ;;
+    down-all)
+        for name in $(known_names); do (locked "$name" take_down); done
+        say "no control plane is left" ;;
+    *) fail "'${1-}' is not a command" "up [NAME], down [NAME], down-all or list" ;;
 esac

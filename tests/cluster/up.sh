@@ -7,6 +7,7 @@ set -euo pipefail
 
 print_use() {
     say "cluster $CLUSTER_NAME is up. In a shell: eval \"\$($CLUSTER_DIR/env.sh)\""
+    echo "kubeconfig: $KUBECONFIG"
 }
 
 main() {

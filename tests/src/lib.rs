@@ -1,1 +1,3 @@
-//! Under construction.
+//! Whole-operator tests of PENIN-Ω, and the cluster they run on.
+
+pub mod cluster;

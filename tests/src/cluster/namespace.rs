@@ -1,0 +1,138 @@
+//! One namespace for each test.
+
+use std::{env, fmt, thread, time::Duration};
+
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::{
+    Api, Client, Config,
+    api::{DeleteParams, DynamicObject, ObjectMeta, PostParams},
+};
+use tokio::{runtime, time::timeout};
+
+use super::{diagnostics, error::ClusterError, manifests, wait::wait_until};
+
+/// Namespaces stay, for a look at them after the test, when this variable is set.
+const KEEP: &str = "PENIN_KEEP_NAMESPACES";
+/// What printing and deleting may take when the value is dropped.
+const FAREWELL: Duration = Duration::from_secs(30);
+
+/// A namespace that is deleted with this value. If the test panics, the state of its pods, the end
+/// of their logs and its events are printed first.
+pub struct TestNamespace {
+    name: String,
+    client: Client,
+    config: Config,
+}
+
+impl fmt::Debug for TestNamespace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TestNamespace")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TestNamespace {
+    pub(super) async fn create(
+        client: Client,
+        config: Config,
+        prefix: &str,
+    ) -> Result<Self, ClusterError> {
+        let metadata = ObjectMeta {
+            generate_name: Some(format!("{prefix}-")),
+            ..ObjectMeta::default()
+        };
+        let namespace = Namespace {
+            metadata,
+            ..Namespace::default()
+        };
+        let created = Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await?;
+        let name = created.metadata.name.unwrap_or_default();
+        // From here on the namespace goes with the value, whatever fails.
+        let this = Self {
+            name,
+            client,
+            config,
+        };
+        // A pod made before its service account exists is refused.
+        let accounts = Api::<ServiceAccount>::namespaced(this.client.clone(), &this.name);
+        let what = format!("the default service account of namespace {}", this.name);
+        wait_until(&what, Duration::from_secs(30), || accounts.get("default")).await?;
+        Ok(this)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The objects of one kind in it.
+    #[must_use]
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// Applies a stream of YAML documents on the server, in their order. Objects without a namespace
+    /// of their own come here.
+    ///
+    /// # Errors
+    /// Names the document that is not an object, or that the API server refuses.
+    pub async fn apply(&self, yaml: &str) -> Result<Vec<DynamicObject>, ClusterError> {
+        manifests::apply(&self.client, yaml, Some(&self.name)).await
+    }
+
+    /// The state of its pods, the end of their logs and its events, as text.
+    pub async fn diagnostics(&self) -> String {
+        diagnostics::collect(&self.client, &self.name).await
+    }
+}
+
+impl Drop for TestNamespace {
+    fn drop(&mut self) {
+        let name = std::mem::take(&mut self.name);
+        let config = self.config.clone();
+        let failed = thread::panicking();
+        // The test's runtime cannot be waited for here, and may be ending: a thread brings its own,
+        // with a client that belongs to it.
+        let farewell = thread::spawn(move || {
+            let runtime = runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let client = Client::try_from(config).map_err(std::io::Error::other)?;
+                timeout(FAREWELL, leave(client, &name, failed))
+                    .await
+                    .map_err(std::io::Error::other)?
+            })
+        });
+        match farewell.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("the namespace of a test may be left behind: {error}"),
+            Err(_) => eprintln!("the namespace of a test is left behind"),
+        }
+    }
+}
+
+async fn leave(client: Client, name: &str, failed: bool) -> std::io::Result<()> {
+    if failed {
+        eprintln!("{}", diagnostics::collect(&client, name).await);
+    }
+    if env::var_os(KEEP).is_some() {
+        eprintln!("namespace {name} is kept");
+        return Ok(());
+    }
+    let namespaces = Api::<Namespace>::all(client);
+    namespaces
+        .delete(name, &DeleteParams::background())
+        .await
+        .map(drop)
+        .map_err(std::io::Error::other)
+}
