@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Optimum, number};
 use crate::config::SearchMethod;
-use crate::num::{PHI_INVERSE, PHI_INVERSE_SQUARED};
+use crate::num::{PHI_INVERSE, PHI_INVERSE_SQUARED, clamp};
 
 /// Largest index of the Fibonacci section: beyond it the ratio is the golden one to the last bit.
 const LARGEST_SECTION: u64 = 90;
@@ -60,10 +60,15 @@ pub fn search(
             evaluations: 0,
         });
     }
-    match method {
+    let found = match method {
         SearchMethod::Golden => golden(&objective, a, b, tolerance),
         SearchMethod::Fibonacci => fibonacci(&objective, a, b, tolerance),
-    }
+    }?;
+    // A tolerance below the resolution of the ends lets rounding carry the result past them.
+    Ok(Optimum {
+        x: clamp(found.x, a, b),
+        ..found
+    })
 }
 
 /// An interval [a, b] with two evaluated points c < d inside.
