@@ -48,6 +48,41 @@ impl Frontier {
         self.size += 1;
     }
 
+    /// An empty run of leaves that begins at leaf `start` of a larger tree. Its subtrees are those of the
+    /// larger tree; it has no root of its own.
+    pub(crate) fn starting_at(start: u64) -> Self {
+        Self {
+            size: start,
+            subtrees: Vec::new(),
+        }
+    }
+
+    /// The complete subtrees of a run, in order, with their levels.
+    pub(crate) fn into_subtrees(self, start: u64) -> Vec<(u32, Digest)> {
+        let mut level_of = Vec::with_capacity(self.subtrees.len());
+        let mut at = start;
+        for subtree in self.subtrees {
+            // The largest aligned subtree that begins here and fits.
+            let level = at.trailing_zeros().min((self.size - at).ilog2());
+            level_of.push((level, subtree));
+            at += 1 << level;
+        }
+        level_of
+    }
+
+    /// Appends a complete subtree of 2^`level` leaves; the size must be a multiple of that.
+    pub(crate) fn push_subtree(&mut self, level: u32, node: Digest) {
+        let mut node = node;
+        for _ in 0..(self.size >> level).trailing_ones() {
+            let Some(left) = self.subtrees.pop() else {
+                break;
+            };
+            node = node_hash(&left, &node);
+        }
+        self.subtrees.push(node);
+        self.size += 1 << level;
+    }
+
     /// The root: MTH of RFC 6962 §2.1; SHA-256 of nothing for the empty tree.
     #[must_use]
     pub fn root(&self) -> Digest {
@@ -167,6 +202,14 @@ pub fn consistency_proof<S: NodeSource>(
     }
     path.reverse();
     Ok(path)
+}
+
+/// Root of the first `size` leaves.
+///
+/// # Errors
+/// When a node cannot be read.
+pub fn root<S: NodeSource>(size: u64, nodes: &mut S) -> Result<Digest, S::Error> {
+    range_root(0, size, nodes)
 }
 
 /// Root of leaves `low..high`; `low` is a multiple of the range's largest power of two.

@@ -163,6 +163,13 @@ fn integer(text: &str) -> Option<u64> {
 /// cheaper than decoding the entry.
 #[must_use]
 pub fn split_chain(bytes: &[u8], seq: u64, prev: &Digest) -> Option<u64> {
+    let position = chain_position(bytes)?;
+    (position.seq == seq && position.prev == *prev).then_some(position.epoch)
+}
+
+/// The position that an entry claims, read from the start of the payload alone.
+#[must_use]
+pub fn chain_position(bytes: &[u8]) -> Option<Position> {
     // Length of the text that `chain_prefix` writes before the epoch; the tests compare the two.
     const EPOCH_AT: usize = STATEMENT_TYPE.len() + 44;
     const LONGEST: usize = EPOCH_AT + 20 + 10 + 64 + 9 + 20 + 2;
@@ -170,24 +177,19 @@ pub fn split_chain(bytes: &[u8], seq: u64, prev: &Digest) -> Option<u64> {
     let mut start = [0; LONGEST.div_ceil(3) * 3];
     let digits = payload.get(..start.len() / 3 * 4)?;
     BASE64.decode_slice_unchecked(digits, &mut start).ok()?;
-    let mut epoch: u64 = 0;
-    for digit in start
-        .get(EPOCH_AT..)?
-        .iter()
-        .take_while(|b| b.is_ascii_digit())
-    {
-        epoch = epoch
-            .checked_mul(10)?
-            .checked_add(u64::from(digit - b'0'))?;
-    }
+    // What follows the position may end inside a character.
+    let text = start.get(EPOCH_AT..)?.utf8_chunks().next()?.valid();
+    let (epoch, rest) = text.split_once(r#"","prev":""#)?;
+    let (prev, rest) = rest.split_at_checked(64)?;
+    let (seq, _) = rest.strip_prefix(r#"","seq":""#)?.split_once('"')?;
     let position = Position {
-        seq,
-        epoch,
-        prev: *prev,
+        seq: integer(seq)?,
+        epoch: integer(epoch)?,
+        prev: prev.parse().ok()?,
     };
     start
         .starts_with(chain_prefix(&position).as_bytes())
-        .then_some(epoch)
+        .then_some(position)
 }
 
 #[cfg(test)]

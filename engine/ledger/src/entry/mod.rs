@@ -8,7 +8,7 @@ mod kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub use decode::{DecodeError, Entry, split_chain};
+pub use decode::{DecodeError, Entry, chain_position, split_chain};
 pub use encode::{DraftError, EncodedEntry, Position, Prepared};
 pub use kind::{Kind, UnknownKind};
 

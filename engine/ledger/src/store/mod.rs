@@ -240,6 +240,16 @@ impl Store {
         Ok(seqs?.into_iter().map(i64::cast_unsigned).collect())
     }
 
+    /// Positions of the entries whose `kind` column says so, in order.
+    pub fn of_kind(&self, kind: &str) -> Result<Vec<u64>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT seq FROM entries WHERE kind = ?1 ORDER BY seq")?;
+        let rows = statement.query_map([kind], |row| row.get::<_, i64>(0))?;
+        let seqs: Result<Vec<i64>, _> = rows.collect();
+        Ok(seqs?.into_iter().map(i64::cast_unsigned).collect())
+    }
+
     /// A blob's content, checked against its digest.
     pub fn blob(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let mut statement = self

@@ -1,0 +1,366 @@
+//! The auditor: checks a whole ledger, or its published copy, and says what it found.
+
+mod chunk;
+mod published;
+mod schedule;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use serde::Serialize;
+
+use crate::anchor::Head;
+use crate::hash::Digest;
+use crate::note::Checkpoint;
+use crate::policy::Policy;
+use crate::reader::ReadError;
+use crate::source::Source;
+use crate::tree::Frontier;
+use chunk::{CHUNK, Checked, Depth};
+use schedule::Schedule;
+
+/// Most findings that are kept; more are counted.
+const MOST_FINDINGS: usize = 100;
+
+/// How a ledger is verified.
+pub struct VerifyOptions<'a> {
+    /// Trusted origin and first keys. Without it the keys are taken from the first entry, which proves only
+    /// that the ledger agrees with itself.
+    pub policy: Option<&'a Policy>,
+    /// The head that an anchor outside the volume holds.
+    pub anchor: Option<&'a Head>,
+    /// Entries below are only hashed: they were verified before.
+    pub since: u64,
+    /// Check chain and tree only, no contents, signatures and blobs.
+    pub hashes_only: bool,
+    /// Threads that hash and check signatures; at least 1.
+    pub threads: usize,
+    /// Called with entries done and entries in all.
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+impl Default for VerifyOptions<'_> {
+    fn default() -> Self {
+        Self {
+            policy: None,
+            anchor: None,
+            since: 0,
+            hashes_only: false,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            progress: &|_, _| {},
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum Severity {
+    /// Something that should be there is not.
+    Incomplete,
+    /// Something is there that was not written so.
+    Tampered,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The entry concerned.
+    pub seq: Option<u64>,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// Outcome of a verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum Verdict {
+    /// Nothing is wrong.
+    Ok,
+    /// Entries, blobs or files are missing; what is there is genuine.
+    Incomplete,
+    /// Something was changed, forged or reordered.
+    Tampered,
+}
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Outcome; the worst finding decides.
+    pub verdict: Verdict,
+    /// Origin of the log, by its first entry.
+    pub origin: String,
+    /// Number of entries.
+    pub size: u64,
+    /// RFC 6962 root of all entries, as far as they link.
+    pub root: Digest,
+    /// Whether the keys were pinned by a policy.
+    pub keys_pinned: bool,
+    /// Whether an anchor was compared.
+    pub anchored: bool,
+    /// Size of the signed checkpoint that was compared.
+    pub checkpoint: Option<u64>,
+    /// Signatures checked.
+    pub signatures: u64,
+    /// Blobs checked.
+    pub blobs: u64,
+    /// What is wrong, at most 100.
+    pub findings: Vec<Finding>,
+    /// Findings beyond those.
+    pub more_findings: u64,
+}
+
+impl Report {
+    fn add(&mut self, finding: Finding) {
+        if finding.severity == Severity::Tampered {
+            self.verdict = Verdict::Tampered;
+        } else if self.verdict == Verdict::Ok {
+            self.verdict = Verdict::Incomplete;
+        }
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(finding);
+        } else {
+            self.more_findings += 1;
+        }
+    }
+
+    fn tampered(&mut self, seq: Option<u64>, detail: impl Into<String>) {
+        self.add(Finding {
+            severity: Severity::Tampered,
+            seq,
+            detail: detail.into(),
+        });
+    }
+
+    fn incomplete(&mut self, seq: Option<u64>, detail: impl Into<String>) {
+        self.add(Finding {
+            severity: Severity::Incomplete,
+            seq,
+            detail: detail.into(),
+        });
+    }
+}
+
+/// Verifies the ledger in `directory`: chain, tree, canonical form, signatures, key rotations, blobs, the
+/// checkpoint, the published copy, and the anchor when one is given. Memory does not grow with the ledger.
+///
+/// # Errors
+/// When the ledger cannot be read at all. Damage that can be read around is a finding.
+pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Report, ReadError> {
+    let source = Source::open(directory)?;
+    let size = source.size()?;
+    let mut report = Report {
+        verdict: Verdict::Ok,
+        origin: String::new(),
+        size,
+        root: Digest::ZERO,
+        keys_pinned: options.policy.is_some(),
+        anchored: options.anchor.is_some(),
+        checkpoint: None,
+        signatures: 0,
+        blobs: 0,
+        findings: Vec::new(),
+        more_findings: 0,
+    };
+    let schedule = Schedule::read(&source, options.policy, &mut report)?;
+    schedule.origin().clone_into(&mut report.origin);
+    let checkpoint = read_checkpoint(&source, &schedule, &mut report)?;
+    let mut marks = Marks::default();
+    marks.want(options.anchor.map(|head| head.size));
+    marks.want(checkpoint.as_ref().map(|checkpoint| checkpoint.size));
+    let frontier = walk(directory, size, options, &schedule, &mut marks, &mut report)?;
+    report.root = frontier.root();
+    compare_heads(options.anchor, checkpoint.as_ref(), &marks, &mut report);
+    if source.is_database() {
+        published::compare(&source, checkpoint.map_or(0, |c| c.size), &mut report)?;
+    } else {
+        published::check_tiles(&source, &mut report)?;
+    }
+    Ok(report)
+}
+
+/// Roots at the sizes that something outside claims.
+#[derive(Debug, Default)]
+struct Marks(BTreeMap<u64, Option<Digest>>);
+
+impl Marks {
+    fn want(&mut self, size: Option<u64>) {
+        if let Some(size) = size {
+            let root = (size == 0).then(|| Frontier::new().root());
+            self.0.insert(size, root);
+        }
+    }
+
+    fn inside(&self, low: u64, high: u64) -> impl Iterator<Item = u64> + '_ {
+        self.0
+            .range(low..=high)
+            .map(|(size, _)| *size)
+            .filter(move |size| *size != low)
+    }
+
+    fn note(&mut self, size: u64, root: Digest) {
+        self.0.insert(size, Some(root));
+    }
+
+    fn root(&self, size: u64) -> Option<Digest> {
+        self.0.get(&size).copied().flatten()
+    }
+}
+
+fn read_checkpoint(
+    source: &Source,
+    schedule: &Schedule,
+    report: &mut Report,
+) -> Result<Option<Checkpoint>, ReadError> {
+    let note = source
+        .copy()
+        .checkpoint()
+        .map_err(|e| crate::store::StoreError::Io(e.to_string()))?;
+    let Some(note) = note else {
+        if !source.is_database() {
+            report.incomplete(None, "there is no checkpoint");
+        }
+        return Ok(None);
+    };
+    // The line of the key in force at the checkpoint's size must be there; around a rotation the one before
+    // may still be the only one.
+    let mut last = None;
+    for key in schedule.log_keys() {
+        match Checkpoint::open(&note, schedule.origin(), &key) {
+            Ok(checkpoint) => {
+                report.checkpoint = Some(checkpoint.size);
+                return Ok(Some(checkpoint));
+            }
+            Err(error) => last = last.or(Some(error)),
+        }
+    }
+    let why = last.map_or_else(|| "no key is known".to_owned(), |error| error.to_string());
+    report.tampered(None, format!("checkpoint: {why}"));
+    Ok(None)
+}
+
+/// Walks all entries with several threads: each takes chunks, this one joins them in order.
+fn walk(
+    directory: &Path,
+    size: u64,
+    options: &VerifyOptions<'_>,
+    schedule: &Schedule,
+    marks: &mut Marks,
+    report: &mut Report,
+) -> Result<Frontier, ReadError> {
+    let next = AtomicU64::new(0);
+    let chunks = size.div_ceil(CHUNK);
+    let splits: Vec<u64> = marks.inside(0, size).collect();
+    let (results, received) = mpsc::sync_channel(options.threads.max(1) * 2);
+    std::thread::scope(|scope| {
+        for _ in 0..options.threads.max(1) {
+            let (results, next, splits) = (results.clone(), &next, &splits);
+            scope.spawn(move || {
+                let source = Source::open(directory);
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= chunks {
+                        break;
+                    }
+                    let range = index * CHUNK..((index + 1) * CHUNK).min(size);
+                    let depth = Depth {
+                        hashes_only: options.hashes_only || range.end <= options.since,
+                    };
+                    let checked = match &source {
+                        Ok(source) => chunk::check(source, range, &depth, schedule, splits),
+                        Err(error) => Err(error.clone()),
+                    };
+                    if results.send((index, checked)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(results);
+        join(&received, size, options, marks, report)
+    })
+}
+
+fn join(
+    received: &mpsc::Receiver<(u64, Result<Checked, ReadError>)>,
+    size: u64,
+    options: &VerifyOptions<'_>,
+    marks: &mut Marks,
+    report: &mut Report,
+) -> Result<Frontier, ReadError> {
+    let mut waiting = BTreeMap::new();
+    let mut frontier = Frontier::new();
+    let (mut last, mut epoch, mut sealed) = (Digest::ZERO, 0, false);
+    let mut wanted = 0;
+    for (index, checked) in received {
+        waiting.insert(index, checked?);
+        while let Some(checked) = waiting.remove(&wanted) {
+            wanted += 1;
+            let start = frontier.size();
+            if let Some(first) = &checked.first {
+                if first.prev != last {
+                    report.tampered(Some(start), "does not link to the entry before it");
+                }
+                if first.epoch < epoch {
+                    report.tampered(Some(start), "its epoch is lower than the one before");
+                }
+                if sealed {
+                    report.tampered(Some(start), "follows the ARCHIVE entry");
+                }
+            }
+            (last, epoch, sealed) = (checked.last, checked.epoch, sealed || checked.sealed);
+            for leaf_run in &checked.runs {
+                for (level, node) in leaf_run {
+                    frontier.push_subtree(*level, *node);
+                }
+                if marks.0.contains_key(&frontier.size()) {
+                    marks.note(frontier.size(), frontier.root());
+                }
+            }
+            report.signatures += checked.signatures;
+            report.blobs += checked.blobs;
+            checked.findings.into_iter().for_each(|f| report.add(f));
+            (options.progress)(frontier.size(), size);
+        }
+    }
+    Ok(frontier)
+}
+
+fn compare_heads(
+    anchor: Option<&Head>,
+    checkpoint: Option<&Checkpoint>,
+    marks: &Marks,
+    report: &mut Report,
+) {
+    let claims = [
+        checkpoint.map(|c| ("checkpoint", c.origin.as_str(), c.size, c.root)),
+        anchor.map(|h| ("anchor", h.origin.as_str(), h.size, h.root)),
+    ];
+    for (what, origin, size, root) in claims.into_iter().flatten() {
+        if origin != report.origin {
+            report.tampered(None, format!("the {what} is of another log: {origin:?}"));
+        } else if size > report.size {
+            report.incomplete(
+                None,
+                format!(
+                    "the {what} covers {size} entries, there are {}",
+                    report.size
+                ),
+            );
+        } else if marks.root(size) != Some(root) {
+            report.tampered(
+                None,
+                format!("the first {size} entries have another root than the {what}"),
+            );
+        }
+    }
+    // An anchor behind the checkpoint was moved back: a checkpoint is signed after its head is anchored.
+    if let (Some(anchor), Some(checkpoint)) = (anchor, checkpoint)
+        && anchor.size < checkpoint.size
+    {
+        report.tampered(None, "the anchor is older than the signed checkpoint");
+    }
+}
