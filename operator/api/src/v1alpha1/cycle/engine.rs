@@ -11,12 +11,10 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EngineSpec {
-    /// Seed of the engine's random stream. Cannot be changed once set: the recorded state belongs to it.
+    /// Seed of the engine's random stream; 12345 when left out. Cannot be set, changed or removed
+    /// later: the recorded state belongs to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(
-        validation = crate::rules::must("spec.engine.seed", "size(self) < 20 || self <= '18446744073709551615'", "must be an unsigned 64-bit integer"),
-        validation = crate::rules::must("spec.engine.seed", "self == oldSelf", "must not change")
-    )]
+    #[x_kube(validation = crate::rules::must("spec.engine.seed", "size(self) < 20 || self <= '18446744073709551615'", "must be an unsigned 64-bit integer"))]
     pub seed: Option<UnsignedString>,
     /// Base step α₀ of the Master Equation; 0.1 when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]

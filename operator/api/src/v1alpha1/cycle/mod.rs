@@ -58,6 +58,7 @@ pub use traffic::{
     validation = crate::rules::must("metadata.name", "size(self.metadata.name) <= 52 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')", "must be at most 52 lowercase letters, digits and dashes, starting with a letter")
 )]
 #[x_kube(
+    validation = crate::rules::field_must("spec.engine.seed", "engine", "(has(self.engine) && has(self.engine.seed) ? self.engine.seed : '') == (has(oldSelf.engine) && has(oldSelf.engine.seed) ? oldSelf.engine.seed : '')", "must not change"),
     validation = crate::rules::field_must("spec.scores.linf.metrics[].evidence", "scores", "self.scores.linf.metrics.all(m, !has(m.evidence) || self.evidence.exists(e, e.name == m.evidence && has(e.ratio)))", "must name an entry of `spec.evidence` that has `ratio`"),
     validation = crate::rules::field_must("spec.scores.risks[].evidence", "scores", "!has(self.scores.risks) || self.scores.risks.all(r, self.evidence.exists(e, e.name == r.evidence && has(e.ratio)))", "must name an entry of `spec.evidence` that has `ratio`")
 )]
