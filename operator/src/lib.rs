@@ -2,4 +2,5 @@
 
 pub mod adapters;
 pub mod runtime;
+pub mod scoring;
 pub mod workload;

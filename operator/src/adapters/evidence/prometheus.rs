@@ -221,7 +221,7 @@ impl Prometheus {
     }
 
     fn host(&self) -> &str {
-        self.query.authority().map_or("", hyper::http::uri::Authority::as_str)
+        self.query.authority().map_or("", |authority| authority.as_str())
     }
 }
 

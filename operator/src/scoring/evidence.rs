@@ -1,0 +1,127 @@
+//! All evidence of one judgement, measured at one pinned time.
+
+use std::collections::BTreeMap;
+
+use penin_api::values::Percent;
+use penin_engine::event::{Digest, canonical, content_hash};
+use serde::{Deserialize, Serialize};
+
+use super::{ModelCounts, RatioCounts, Reading, ResourceUse, SourceRecord, TrafficCounts, Unknown, UnknownReason, Window};
+use crate::adapters::traffic::{ShareCounts, ShareVerdict, assess};
+
+/// Largest snapshot in bytes. One revision with ten pods, fifteen bins and ten groups needs some 0.3 MB.
+pub const SNAPSHOT_LIMIT: usize = 4 * 1024 * 1024;
+
+/// What was measured about one revision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Measured {
+    /// Name of the revision.
+    pub revision: String,
+    /// Requests, over the traffic window.
+    pub traffic: Reading<TrafficCounts>,
+    /// Predictions and labels, over the quality window.
+    pub model: Reading<ModelCounts>,
+    /// Named ratios, over the traffic window.
+    pub ratios: BTreeMap<String, Reading<RatioCounts>>,
+    /// Use of resources at the end of the windows.
+    pub resources: Reading<ResourceUse>,
+}
+
+impl Measured {
+    /// A revision that no source was asked about.
+    #[must_use]
+    pub fn nothing(revision: &str) -> Self {
+        Self {
+            revision: revision.to_owned(),
+            traffic: Reading::no_source("requests"),
+            model: Reading::no_source("predictions"),
+            ratios: BTreeMap::new(),
+            resources: Reading::no_source("resources"),
+        }
+    }
+
+    /// A named ratio.
+    ///
+    /// # Errors
+    /// Why it is unknown; [`UnknownReason::NoSource`] when there is none of that name.
+    pub fn ratio(&self, name: &str) -> Result<RatioCounts, Unknown> {
+        match self.ratios.get(name) {
+            Some(reading) => reading.get().copied(),
+            None => Err(Unknown::new(UnknownReason::NoSource, format_args!("there is no evidence named {name:?}"))),
+        }
+    }
+}
+
+/// Evidence of one judgement. It is frozen with the decision, so that the decision can be replayed from it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Evidence {
+    /// Window of errors, latency, share and ratios: the present stage.
+    pub traffic_window: Window,
+    /// Window of calibration, groups and accuracy: the life of the candidate.
+    pub quality_window: Window,
+    /// The revision that is judged.
+    pub candidate: Measured,
+    /// The revision that it is compared with, in the same windows; none when nothing else serves.
+    pub reference: Option<Measured>,
+    /// What was asked and what came back, for every value that is known.
+    pub records: Vec<SourceRecord>,
+}
+
+impl Evidence {
+    /// The same evidence with a reference that was frozen earlier: after a promotion the former champion has no traffic.
+    #[must_use]
+    pub fn with_reference(mut self, frozen: Measured) -> Self {
+        self.reference = Some(frozen);
+        self
+    }
+
+    /// Requests that were sent to the candidate between the first and the last sample of the traffic window.
+    ///
+    /// # Errors
+    /// Why they are unknown.
+    pub fn candidate_requests_between_samples(&self) -> Result<u64, Unknown> {
+        self.candidate.traffic.get().map(|counts| counts.sent.max(counts.requests))
+    }
+
+    /// Whether the live share of the candidate agrees with `weight` per cent.
+    ///
+    /// # Errors
+    /// Why the counts are unknown or no weight of a route.
+    pub fn share(&self, weight: u8, min_requests: u64) -> Result<ShareVerdict, Unknown> {
+        let candidate = self.candidate.traffic.get()?.requests;
+        let reference = match &self.reference {
+            Some(reference) => reference.traffic.get()?.requests,
+            None => return Err(Unknown::new(UnknownReason::NoSource, "nothing else serves, so there is no share")),
+        };
+        let total = super::exact::sum([candidate, reference])?;
+        let inconsistent = |error: &dyn std::fmt::Display| Unknown::new(UnknownReason::Inconsistent, error);
+        let counts = ShareCounts::new(candidate, total).map_err(|error| inconsistent(&error))?;
+        let weight = Percent::try_from(weight)
+            .map_err(|error| Unknown::new(UnknownReason::InvalidQuery, error))?;
+        Ok(assess(weight, counts, min_requests))
+    }
+
+    /// The bytes that are stored: JSON with the members in order of their names (RFC 8785).
+    ///
+    /// # Errors
+    /// [`UnknownReason::TooLarge`] above [`SNAPSHOT_LIMIT`]: a decision whose evidence cannot be kept cannot be replayed.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Unknown> {
+        let unreadable = |error: &dyn std::fmt::Debug| Unknown::new(UnknownReason::Malformed, format_args!("{error:?}"));
+        let bytes = canonical(self).map_err(|error| unreadable(&error))?.into_bytes();
+        if bytes.len() > SNAPSHOT_LIMIT {
+            let detail = format!("the evidence has {} bytes, at most {SNAPSHOT_LIMIT} are kept", bytes.len());
+            return Err(Unknown::new(UnknownReason::TooLarge, detail));
+        }
+        Ok(bytes)
+    }
+
+    /// SHA-256 of [`Evidence::to_bytes`].
+    ///
+    /// # Errors
+    /// When there is no canonical form, which finite numbers exclude.
+    pub fn digest(&self) -> Result<Digest, Unknown> {
+        content_hash(self).map_err(|error| Unknown::new(UnknownReason::Malformed, format_args!("{error:?}")))
+    }
+}
