@@ -6,12 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+
 use super::answer::{Labels, Sample, Series};
 use super::labels::{NAME, refuse_twins};
 use super::model::Revision;
 use super::promql::{self, MetricName};
 use super::read::{Source, note};
 use crate::scoring::{GaugeRecord, RawSample, ResourceUse, SourceRecord, Unknown, UnknownReason, Window, exact};
+use crate::workload::quantity_value;
 
 const CPU_SECONDS: &str = "process_cpu_seconds_total";
 const RESIDENT_BYTES: &str = "process_resident_memory_bytes";
@@ -25,6 +28,24 @@ pub struct TemplateLimits {
     pub cpu_cores: Option<f64>,
     /// Memory limit in bytes, of all containers together; none when one has none.
     pub memory_bytes: Option<f64>,
+}
+
+impl TemplateLimits {
+    /// The limits of a pod template: sums over its containers, and over those init containers that keep running.
+    #[must_use]
+    pub fn of(template: &PodTemplateSpec) -> Self {
+        let spec = template.spec.as_ref();
+        let sidecars = spec.and_then(|spec| spec.init_containers.as_ref()).into_iter().flatten();
+        let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
+        let containers: Vec<&Container> = spec.map(|spec| &spec.containers).into_iter().flatten().chain(sidecars).collect();
+        let sum = |resource: &str| -> Option<f64> {
+            let limits = containers.iter().map(|container| {
+                quantity_value(container.resources.as_ref()?.limits.as_ref()?.get(resource)?).ok()
+            });
+            limits.sum::<Option<f64>>().filter(|sum| *sum > 0.0)
+        };
+        Self { cpu_cores: sum("cpu"), memory_bytes: sum("memory") }
+    }
 }
 
 /// Reads the use of resources at the end of the window.
