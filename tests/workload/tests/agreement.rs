@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use penin_engine::config::{BiasForm, EthicsConfig};
+use penin_engine::ethics::{BinCounts, Counts, GroupCounts, from_counts};
 use penin_workload::adult::{Row, test_split};
 use penin_workload::model::{Model, digest_of};
 use penin_workload::tally::{Counters, Tally};
@@ -248,4 +250,57 @@ fn the_models_play_their_parts() {
         (failing.accuracy - better.accuracy).abs() < 1e-12,
         "failing predicts as better does"
     );
+}
+
+/// The engine's own report, from the exported counters alone.
+#[test]
+fn the_engine_reads_the_same_figures_from_the_counters() {
+    let rows = test_split().unwrap();
+    let config = EthicsConfig {
+        bias_form: BiasForm::BetweenGroups,
+        ..EthicsConfig::default()
+    };
+    for (entry, model) in models() {
+        let counters = play(&model, &rows);
+        let bins = counters.calibration.map(|bin| BinCounts {
+            samples: bin.samples,
+            positives: bin.positives,
+            sum_prob: bin.probability_q20,
+        });
+        let groups = model
+            .groups()
+            .iter()
+            .zip(&counters.groups)
+            .map(|(name, outcomes)| GroupCounts {
+                name: name.clone(),
+                true_positives: outcomes.tp,
+                false_positives: outcomes.fp,
+                true_negatives: outcomes.tn,
+                false_negatives: outcomes.fn_,
+            });
+        let counts = Counts {
+            bins: bins.to_vec(),
+            sum_squared_error: Some(counters.squared_error_q20),
+            groups: groups.collect(),
+        };
+        let report = from_counts(&config, &counts).unwrap().report;
+        assert_eq!(report.samples, counters.labelled);
+        for (name, metric, wanted) in [
+            ("ece", report.ece, entry.figures.ece),
+            ("brier", report.brier, entry.figures.brier),
+            (
+                "rho",
+                report.rho_bias,
+                entry.figures.rho_bias_between_groups,
+            ),
+        ] {
+            assert!(metric.is_measured(), "{} {name}", entry.file);
+            assert!(
+                (metric.value - wanted).abs() <= 1e-9,
+                "{} {name}: {} and {wanted}",
+                entry.file,
+                metric.value
+            );
+        }
+    }
 }
