@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use penin_engine::config::Config;
 use penin_engine::decision::Decision;
-use penin_engine::event::{Digest, content_hash, stream_digest};
+use penin_engine::event::{Digest, Event, content_hash, stream_digest};
 use penin_engine::master::{CycleInput, State, commit, run_cycle};
 use penin_engine::replay::{self, Replay};
 use penin_engine::rng::Stream;
@@ -71,7 +71,7 @@ fn run(config: &Config, start: &State, inputs: &[CycleInput]) -> (Vec<Vec<Digest
         .map(|input| {
             let (outcome, next) = run_cycle(config, &state, input).unwrap();
             state = commit(&state, &outcome, next).unwrap();
-            outcome.events.iter().map(|e| e.content_hash()).collect()
+            outcome.events.iter().map(Event::content_hash).collect()
         })
         .collect();
     (hashes, state)

@@ -114,6 +114,11 @@ fn as_f64(i: usize) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tests count small numbers"
+)]
 mod tests {
     use proptest::prelude::*;
 
@@ -145,7 +150,7 @@ mod tests {
         #[test]
         fn squared_error_rounds_half_to_even(q in 0_u64..=1 << 53, label: bool) {
             let d = u128::from(q.abs_diff(u64::from(label) << 53));
-            let (whole, rest) = (d * d >> 53, d * d & ((1 << 53) - 1));
+            let (whole, rest) = ((d * d) >> 53, (d * d) & ((1 << 53) - 1));
             let up = rest > 1 << 52 || (rest == 1 << 52 && whole & 1 == 1);
             prop_assert_eq!(u128::from(squared_error(q, label)), whole + u128::from(up));
         }
