@@ -104,6 +104,12 @@ impl Checkpoint {
         verified.then_some(checkpoint).ok_or(NoteError::Unsigned)
     }
 
+    /// The size that a note claims, whoever signed it.
+    pub(crate) fn claimed_size(note: &[u8]) -> Option<u64> {
+        let (text, _) = split(note).ok()?;
+        Self::parse(text).ok().map(|checkpoint| checkpoint.size)
+    }
+
     /// Reads the text of a checkpoint without any signature.
     ///
     /// # Errors

@@ -25,7 +25,8 @@ use crate::health::{Failure, Reason};
 use crate::note::Checkpoint;
 use crate::store::{Store, StoreError};
 use crate::writer::lock;
-use files::{Durability, put};
+use copy::PublishedCopy;
+use files::put;
 use paths::TILE_WIDTH;
 use tail::{Item, Tail};
 use tiles::{Pass, PublishError};
@@ -149,16 +150,12 @@ impl Drop for Publisher {
     }
 }
 
-/// Number of full bundles from the first on that an earlier process wrote. Their content is compared with the
-/// record by the first pass.
+/// Number of full bundles that an earlier process made durable: those of its last checkpoint, which is written
+/// after the flush. Their content is compared with the record by the first pass.
 fn full_bundles(directory: &Path) -> u64 {
-    (0..u64::MAX / TILE_WIDTH)
-        .take_while(|index| {
-            directory
-                .join(paths::bundle_path(*index, TILE_WIDTH))
-                .exists()
-        })
-        .count() as u64
+    let note = PublishedCopy::new(directory).checkpoint().ok().flatten();
+    note.and_then(|note| Checkpoint::claimed_size(&note))
+        .map_or(0, |size| size / TILE_WIDTH)
 }
 
 fn run(mailbox: &Mailbox, directory: &Path) {
@@ -222,6 +219,6 @@ fn publish(
         root: head.root,
     };
     let path: PathBuf = directory.join(CHECKPOINT);
-    put(&path, checkpoint.sign(keys).as_bytes(), Durability::Derived)?;
+    put(&path, checkpoint.sign(keys).as_bytes())?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::files::{Durability, put};
+use super::files::{put, sync};
 use super::paths::{TILE_WIDTH, blob_path, bundle_path, tile_path};
 use super::tail;
 use crate::hash::{Digest, leaf_hash};
@@ -45,7 +45,14 @@ pub(super) struct Pass {
     /// Rowid of the last published blob.
     blob: i64,
     flushed: Arc<AtomicU64>,
+    /// Whether something was written since the last flush that partial files do not stand in for.
+    dirty: bool,
+    /// Partial forms of tiles and bundles that are full now; removed after the flush.
+    superseded: Vec<PathBuf>,
 }
+
+/// Full tiles and bundles between two flushes.
+const MOST_UNFLUSHED: usize = 512;
 
 impl Pass {
     /// Starts from the first entry.
@@ -60,6 +67,8 @@ impl Pass {
             nodes: BufWriter::with_capacity(64 * 1024, File::create(unfinished)?),
             blob: 0,
             flushed,
+            dirty: false,
+            superseded: Vec::new(),
         })
     }
 
@@ -67,7 +76,8 @@ impl Pass {
     pub fn advance(&mut self, store: &Store, size: u64, root: Digest) -> Result<(), PublishError> {
         self.blob = store.scan_blobs_after(self.blob, |digest, content| {
             let path = self.directory.join(blob_path(&digest));
-            put(&path, content, Durability::Flushed).map_err(PublishError::from)
+            self.dirty |= put(&path, content)?;
+            Ok::<(), PublishError>(())
         })?;
         let from = self.frontier.size();
         store.scan(from..size, |row| self.add(row.entry))?;
@@ -81,6 +91,7 @@ impl Pass {
             });
         }
         self.put_partial()?;
+        self.flush()?;
         self.nodes.flush()?;
         // Appending goes on in the open file; the name is taken once it is complete for some size.
         let unfinished = self.directory.join(format!("{NODES}.new"));
@@ -142,25 +153,41 @@ impl Pass {
         let index = self.frontier.size() / TILE_WIDTH - 1;
         let content = std::mem::take(&mut self.bundle);
         self.finish(&bundle_path(index, TILE_WIDTH), &content)?;
-        self.flushed
-            .fetch_max((index + 1) * TILE_WIDTH, Ordering::AcqRel);
-        tail::prune(&self.directory, index + 1)?;
         Ok(())
     }
 
     /// Writes a full tile or bundle, after which its partial forms may go.
-    fn finish(&self, path: &str, content: &[u8]) -> Result<(), PublishError> {
-        put(&self.directory.join(path), content, Durability::Flushed)?;
-        match fs::remove_dir_all(self.directory.join(format!("{path}.p"))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
+    fn finish(&mut self, path: &str, content: &[u8]) -> Result<(), PublishError> {
+        self.dirty |= put(&self.directory.join(path), content)?;
+        self.superseded
+            .push(self.directory.join(format!("{path}.p")));
+        if self.superseded.len() >= MOST_UNFLUSHED {
+            self.flush()?;
         }
+        Ok(())
+    }
+
+    /// Makes what is written durable; only then may go what it replaces.
+    fn flush(&mut self) -> Result<(), PublishError> {
+        if self.dirty {
+            sync(&self.directory)?;
+            self.dirty = false;
+        }
+        let bundles = self.frontier.size() / TILE_WIDTH;
+        self.flushed
+            .fetch_max(bundles * TILE_WIDTH, Ordering::AcqRel);
+        tail::prune(&self.directory, bundles)?;
+        for partial in self.superseded.drain(..) {
+            match fs::remove_dir_all(partial) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn put_partial(&self) -> Result<(), PublishError> {
-        let put = |path: String, content: &[u8]| {
-            put(&self.directory.join(path), content, Durability::Derived)
-        };
+        let put = |path: String, content: &[u8]| put(&self.directory.join(path), content);
         let size = self.frontier.size();
         if !self.bundle.is_empty() {
             put(

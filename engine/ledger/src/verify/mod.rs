@@ -74,8 +74,8 @@ pub struct Finding {
     pub detail: String,
 }
 
-/// Outcome of a verification.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// Outcome of a verification, from good to bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Verdict {
     /// Nothing is wrong.
     Ok,

@@ -92,7 +92,7 @@ impl Drop for Pending {
 }
 
 /// A promise of a [`Receipt`]. Await it, or block with [`Ticket::wait`]. Dropping it does not cancel an entry
-/// that was queued.
+/// that was queued; it drops a draft that still waits for room.
 ///
 /// When the queue was full at the append, the draft waits in the ticket and enters the queue, as soon as there
 /// is room, from `poll` or `wait`: callers that outrun the disk are slowed down, and nothing is lost.

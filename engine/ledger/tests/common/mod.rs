@@ -60,16 +60,22 @@ pub fn with_state(n: u64) -> Draft {
     draft
 }
 
-/// Copies a ledger's directory, as a snapshot of the volume.
+/// Copies a ledger's directory while it may be written. The tail first: what is pruned from it meanwhile is
+/// in a full bundle, which is copied after.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for item in std::fs::read_dir(from).unwrap() {
-        let item = item.unwrap();
+    let mut items: Vec<_> = std::fs::read_dir(from)
+        .unwrap()
+        .map(|item| item.unwrap())
+        .collect();
+    items.sort_by_key(|item| item.file_name() != "tail");
+    for item in items {
         let target = to.join(item.file_name());
-        if item.file_type().unwrap().is_dir() {
+        if item.path().is_dir() {
             copy(&item.path(), &target);
         } else {
-            std::fs::copy(item.path(), target).unwrap();
+            // A file may be replaced meanwhile.
+            let _ = std::fs::copy(item.path(), target);
         }
     }
 }
