@@ -86,7 +86,8 @@ bring_up() {
     "$CLUSTER_DIR/preflight.sh" control-plane
     "$CLUSTER_DIR/build.sh" control-plane
     PATH=$(dirname -- "$(binary kubectl)"):$PATH
-    mkdir -p -m 700 -- "$STATE" "$LOGS" "$RUN"
+    mkdir -p -- "$STATE" "$LOGS" "$RUN"
+    chmod 700 -- "$STATE"
     read -r -a ports < <(free_ports 2)
     make_pki "${ports[0]}"
     start_all "${ports[@]}"

@@ -5,5 +5,6 @@ set -euo pipefail
 . "$CLUSTER_DIR/lib/progress.sh"
 . "$CLUSTER_DIR/lib/binaries.sh"
 printf 'export KUBECONFIG=%q\n' "$KUBECONFIG"
+# shellcheck disable=SC2016  # expanded by the shell that reads it
 printf 'export PATH=%q:%q:$PATH\n' "$(dirname -- "$(binary kubectl)")" "$(dirname -- "$(binary helm)")"
 printf 'export no_proxy=%q NO_PROXY=%q\n' "$no_proxy" "$no_proxy"

@@ -42,7 +42,7 @@ check_building() {
     if [ -n "$lacking" ]; then
         need_mib=12288
         if have=$(GOTOOLCHAIN=local go version 2>/dev/null); then
-            have=$(sed 's/.*go\([0-9]*\)\.\([0-9]*\).*/\1 \2/' <<<"$have")
+            have=$(echo "$have" | sed 's/.*go\([0-9]*\)\.\([0-9]*\).*/\1 \2/')
             ((${have% *} > 1 || ${have#* } >= 26)) ||
                 problem "Go ${have/ /.} is too old to build: $lacking" "install Go 1.26 or newer (https://go.dev/dl)"
         else

@@ -14,8 +14,9 @@ main() {
     local packages=() containerd_was_there=
     mapfile -t packages < <("$CLUSTER_DIR/preflight.sh" --packages "$@")
     ((${#packages[@]})) || { say "every package that is needed is installed"; return; }
-    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null ||
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
         fail "these packages are missing: ${packages[*]}" "as root on Debian or Ubuntu: apt-get install ${packages[*]}"
+    fi
     ! command -v containerd >/dev/null || containerd_was_there=1
     STEP_HINT="apt-get update may be out of date or the network down" \
         run_step "installing ${packages[*]}" "$CACHE/logs/setup.log" install_packages "${packages[@]}"

@@ -10,9 +10,23 @@ print_use() {
     echo "kubeconfig: $KUBECONFIG"
 }
 
+# What a cluster is made of, as a digest.
+cluster_definition() { source_digest lib/versions.sh manifests node kind; }
+
+# A cluster of another checkout may differ. CI tests what it was given, so it gets a new one; a person
+# may have work on the old one.
+is_current() {
+    [ "$(cat "$STATE/ready")" != "$(cluster_definition)" ] || return 0
+    if [ "${CI-}" = true ]; then
+        say "the running cluster is another version's; it is replaced"
+        return 1
+    fi
+    say "note: the running cluster was made by another version of these scripts (make cluster-down cluster-up renews it)"
+}
+
 main() {
     local mode
-    if cluster_is_up; then
+    if cluster_is_up && is_current; then
         wait_until "the API server of the running cluster answers" 30 kubectl get --raw=/readyz
         print_use
         return
@@ -28,7 +42,7 @@ main() {
     "${mode}_up"
     install_services
     wait_for_services
-    touch "$STATE/ready"
+    cluster_definition >"$STATE/ready"
     print_use
 }
 

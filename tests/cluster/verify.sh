@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib/all.sh"
 
-SPACE=cluster-check
+SPACE="cluster-check"
 CHECKS=0
 
 passed() { CHECKS=$((CHECKS + 1)); say "ok: $*"; }

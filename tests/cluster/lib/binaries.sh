@@ -86,7 +86,7 @@ go_install() {
     local folder
     folder=$(mktemp -d -- "$GOPATH/install.XXXXXX")
     GOBIN=$folder go install -trimpath -ldflags "$2" -tags "$3" "$4"
-    mv -- "$folder/$(basename -- "$1")" "$1"
+    mv -- "$folder"/* "$1"
 }
 
 # module_folder MODULE VERSION: downloads the module, prints where its files are

@@ -10,6 +10,7 @@ ENVOY_IMAGE=$REGISTRY/envoy:$ENVOY_VERSION
 gateway_manifests_present() { [ -s "$GATEWAY_MANIFESTS/install.yaml" ]; }
 
 render_gateway_manifests() {
+    # shellcheck disable=SC2153  # build.sh sets WORK
     local gateway api work=$WORK/gateway file helm
     gateway=$(module_folder github.com/envoyproxy/gateway "$ENVOY_GATEWAY_VERSION")
     api=$(module_folder sigs.k8s.io/gateway-api "$GATEWAY_API_VERSION")

@@ -26,10 +26,13 @@ show_tail() {
     tail -n 25 -- "$1" | sed 's/^/            | /' >&2
 }
 
-# run_step WHAT LOG COMMAND...: runs the command with its output in LOG and says every ten seconds
-# that it still runs. On failure the end of the log is shown and the script ends.
+# What a command returns that has nothing to do here; no failure, but no success either.
+ABSENT=78
+
+# try_step WHAT LOG COMMAND...: runs the command with its output in LOG and says every ten seconds
+# that it still runs. Returns the command's status; when that is not 0, the end of the log is shown.
 # The command gets a process group of its own, so that an interrupt ends all of it.
-run_step() {
+try_step() {
     local what=$1 log=$2 begun process status=0 shown=10
     shift 2
     mkdir -p -- "$(dirname -- "$log")"
@@ -44,16 +47,23 @@ run_step() {
         sleep 0.1
         if (($(elapsed_ms "$begun") >= shown * 1000)); then
             say "  ... $what: $shown s"
-            shown=$((shown + 10))
+            # Ever more seldom: a log that is read afterwards need not hold hundreds of these.
+            shown=$((shown < 60 ? shown + 10 : shown + 60))
         fi
     done
     wait "$process" || status=$?
     trap - INT TERM
-    if ((status != 0)); then
-        show_tail "$log"
-        fail "$what (exit status $status, after $(seconds "$(elapsed_ms "$begun")") s)" "${STEP_HINT-}"
-    fi
-    say "$what: $(seconds "$(elapsed_ms "$begun")") s"
+    STEP_SECONDS=$(seconds "$(elapsed_ms "$begun")")
+    ((status == 0 || status == ABSENT)) || show_tail "$log"
+    return "$status"
+}
+
+# run_step WHAT LOG COMMAND...: the same, and the script ends when the command fails.
+run_step() {
+    local status=0
+    try_step "$@" || status=$?
+    ((status == 0)) || fail "$1 (exit status $status, after $STEP_SECONDS s)" "${STEP_HINT-}"
+    say "$1: $STEP_SECONDS s"
 }
 
 # What a command of wait_until returns when waiting longer is of no use.

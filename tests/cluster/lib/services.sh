@@ -29,6 +29,7 @@ show_trouble() {
 }
 
 wait_for_services() {
+    # shellcheck disable=SC2154  # set in the trap itself
     trap 'status=$?; ((status == 0)) || show_trouble >&2; exit $status' EXIT
     local hint="eval \"\$($CLUSTER_DIR/env.sh)\"; kubectl get pods -A"
     STEP_HINT=$hint wait_for_condition 180 --for=condition=Available -n envoy-gateway-system deployment/envoy-gateway

@@ -10,7 +10,7 @@ make_node_pki() {
     mkdir -p -- "$PKI"
     (
         umask 077
-        cd -- "$PKI"
+        cd -- "$PKI" || exit
         make_authority ca kubernetes
         make_authority front-proxy-ca front-proxy-ca
         issue apiserver ca /CN=kube-apiserver serverAuth "$names"

@@ -79,6 +79,7 @@ remove_mount_points() {
 
 # Runs inside. The machine-wide kernel settings that the kubelet insists on are shown to it as files
 # with the wanted values, and stay as they are.
+# shellcheck disable=SC2016  # expanded inside
 prepare_node_mounts() {
     make_mount_points
     mkdir -p -- "$DATA"/{etcd,containerd,kubelet,cni,log,volumes,volume-plugins}
