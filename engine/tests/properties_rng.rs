@@ -29,10 +29,11 @@ mod reference {
         })
     }
 
-    fn quarter_round(x: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
-        for (p, q, r, by) in [(a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)] {
-            x[p] = x[p].wrapping_add(x[q]);
-            x[r] = (x[r] ^ x[p]).rotate_left(by);
+    fn quarter_round(words: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
+        for (sum, addend, turned, by) in [(a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)]
+        {
+            words[sum] = words[sum].wrapping_add(words[addend]);
+            words[turned] = (words[turned] ^ words[sum]).rotate_left(by);
         }
     }
 
