@@ -37,7 +37,8 @@ pub enum ExportError {
 }
 
 /// A Sigstore bundle (v0.3) of one entry, to be verified with the attestation key, for example by
-/// `cosign verify-blob-attestation`. The key is a hint only.
+/// `cosign verify-blob-attestation`. The envelope's key id, which is no part of what is signed, is left out: DSSE
+/// leaves its form open, and Go's verifier skips a signature whose id is not the one that it would have made.
 #[must_use]
 pub fn sigstore_bundle(entry: &Entry) -> Value {
     json!({
@@ -46,10 +47,7 @@ pub fn sigstore_bundle(entry: &Entry) -> Value {
         "dsseEnvelope": {
             "payload": BASE64.encode(&entry.envelope.payload),
             "payloadType": PAYLOAD_TYPE,
-            "signatures": [{
-                "sig": BASE64.encode(entry.envelope.signature),
-                "keyid": entry.envelope.key_id,
-            }],
+            "signatures": [{ "sig": BASE64.encode(entry.envelope.signature) }],
         },
     })
 }

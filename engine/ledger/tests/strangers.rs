@@ -1,0 +1,258 @@
+//! Tools written by others accept an honest log and refuse forged ones.
+//!
+//! Needs the directory that `tests/strangers/setup.sh DIR` fills, in the variable `PENIN_STRANGERS`. A missing tool
+//! fails the test: a verifier that does not run has verified nothing.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use common::{copy, keys, open, with_state};
+use penin_ledger::proof::Prover;
+use penin_ledger::{Entry, Keys, MemoryAnchor, Source, export};
+use serde_json::{Value, json};
+use tempfile::{TempDir, tempdir};
+
+const SIZE: u64 = 300;
+
+/// What a verifier says by its exit status.
+#[derive(Debug, PartialEq, Eq)]
+enum Answer {
+    Accepted,
+    Refused,
+}
+
+fn tools() -> PathBuf {
+    let directory = std::env::var_os("PENIN_STRANGERS")
+        .expect("set PENIN_STRANGERS to the directory made by tests/strangers/setup.sh");
+    PathBuf::from(directory)
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/strangers")
+}
+
+fn run(program: &Path, arguments: &[&Path]) -> Answer {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    match output.status.code() {
+        Some(0) => Answer::Accepted,
+        Some(1) => Answer::Refused,
+        other => panic!(
+            "{} {arguments:?}: status {other:?}\n{}{}",
+            program.display(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        ),
+    }
+}
+
+fn publish(dir: &Path, with: &Keys) {
+    let ledger = penin_ledger::Ledger::open(
+        dir,
+        with.clone(),
+        Box::new(MemoryAnchor::default()),
+        1,
+        common::options(),
+    )
+    .unwrap();
+    for n in 1..SIZE {
+        drop(ledger.append(with_state(n)));
+    }
+    ledger.close();
+}
+
+/// The keys that an auditor pinned, and proofs for the whole tree.
+fn add_inputs(dir: &Path) {
+    fs::create_dir_all(dir.join("keys")).unwrap();
+    let public = keys().verifiers();
+    let vkey = public.log.to_vkey(common::ORIGIN);
+    fs::write(dir.join("keys/log.vkey"), format!("{vkey}\n")).unwrap();
+    let pem = public.attestation.to_pem().unwrap();
+    fs::write(dir.join("keys/attestation.pub.pem"), pem).unwrap();
+    let mut prover = Prover::new(Source::open(dir).unwrap());
+    let positions = [0, 1, 7, 255, 256, SIZE - 1];
+    let inclusion: Vec<_> = positions
+        .iter()
+        .map(|index| prover.inclusion(*index, SIZE).unwrap())
+        .collect();
+    let consistency: Vec<_> = positions[1..]
+        .iter()
+        .map(|old| prover.consistency(*old, SIZE).unwrap())
+        .collect();
+    let proofs = json!({ "inclusion": inclusion, "consistency": consistency });
+    fs::write(dir.join("proofs.json"), proofs.to_string()).unwrap();
+}
+
+fn honest() -> TempDir {
+    let (dir, exported) = (tempdir().unwrap(), tempdir().unwrap());
+    publish(dir.path(), &keys());
+    export::tiles(&Source::open(dir.path()).unwrap(), exported.path()).unwrap();
+    add_inputs(exported.path());
+    exported
+}
+
+/// A whole history rewritten with other keys, shown to an auditor who pinned the honest ones.
+fn rewritten() -> TempDir {
+    let (dir, exported) = (tempdir().unwrap(), tempdir().unwrap());
+    publish(dir.path(), &Keys::generate([66; 64]));
+    export::tiles(&Source::open(dir.path()).unwrap(), exported.path()).unwrap();
+    add_inputs(exported.path());
+    exported
+}
+
+/// One decision changed in its bundle, the envelope well-formed and of the same length, everything else kept.
+fn altered(honest: &Path, change: impl Fn(&mut String)) -> TempDir {
+    let dir = tempdir().unwrap();
+    copy(honest, dir.path());
+    let path = dir.path().join("tile/entries/000");
+    let mut bytes = fs::read(&path).unwrap();
+    let entries = penin_ledger::publish::copy::parse_bundle(&bytes);
+    let start: usize = entries[..7].iter().map(|entry| entry.len() + 2).sum();
+    let mut envelope: Value = serde_json::from_slice(&entries[7]).unwrap();
+    let payload = BASE64
+        .decode(envelope["payload"].as_str().unwrap())
+        .unwrap();
+    let mut statement = String::from_utf8(payload).unwrap();
+    change(&mut statement);
+    envelope["payload"] = BASE64.encode(statement).into();
+    let forged = envelope.to_string().into_bytes();
+    assert_eq!(forged.len(), entries[7].len());
+    assert_ne!(forged, entries[7]);
+    bytes[start + 2..start + 2 + forged.len()].copy_from_slice(&forged);
+    fs::write(path, bytes).unwrap();
+    dir
+}
+
+fn flip_verdict(statement: &mut String) {
+    *statement = statement.replace("\"Pass\"", "\"Fail\"");
+}
+
+#[test]
+#[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
+fn log_tools_accept_the_honest_log_and_refuse_forged_ones() {
+    let go = tools().join("tlogverify");
+    let (python, script) = (
+        tools().join("python/bin/python"),
+        scripts().join("verify.py"),
+    );
+    let honest = honest();
+    let forged = [rewritten(), altered(honest.path(), flip_verdict)];
+    assert_eq!(run(&go, &[honest.path()]), Answer::Accepted);
+    let tlog = |dir: &Path| run(&python, &[&script, Path::new("tlog"), dir]);
+    assert_eq!(tlog(honest.path()), Answer::Accepted);
+    for dir in &forged {
+        assert_eq!(run(&go, &[dir.path()]), Answer::Refused);
+        assert_eq!(tlog(dir.path()), Answer::Refused);
+    }
+    // Proofs are checked too: one hash changed is enough.
+    let bad = tempdir().unwrap();
+    copy(honest.path(), bad.path());
+    let proofs = fs::read_to_string(bad.path().join("proofs.json")).unwrap();
+    let mut proofs: Value = serde_json::from_str(&proofs).unwrap();
+    proofs["inclusion"][2]["hashes"][1] = penin_ledger::Digest::ZERO.to_string().into();
+    fs::write(bad.path().join("proofs.json"), proofs.to_string()).unwrap();
+    assert_eq!(run(&go, &[bad.path()]), Answer::Refused);
+}
+
+#[test]
+#[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
+fn entry_tools_accept_honest_entries_and_refuse_forged_ones() {
+    let (python, script) = (
+        tools().join("python/bin/python"),
+        scripts().join("verify.py"),
+    );
+    let check = |name: &str, dir: &Path| run(&python, &[&script, Path::new(name), dir]);
+    let honest = honest();
+    for name in ["dsse", "statement", "canonical"] {
+        assert_eq!(check(name, honest.path()), Answer::Accepted, "{name}");
+    }
+    let forged = altered(honest.path(), flip_verdict);
+    assert_eq!(check("dsse", forged.path()), Answer::Refused);
+    assert_eq!(check("dsse", rewritten().path()), Answer::Refused);
+    let no_subject = altered(honest.path(), |statement| {
+        *statement = statement.replace("in-toto.io/Statement/v1", "in-toto.io/Statement/v9");
+    });
+    assert_eq!(check("statement", no_subject.path()), Answer::Refused);
+    let spaced = altered(honest.path(), |statement| {
+        // One letter less and one space more.
+        *statement = statement.replacen("\"shop/ranker\"", " \"shop/ranke\"", 1);
+    });
+    assert_eq!(check("canonical", spaced.path()), Answer::Refused);
+}
+
+/// Artefact, honest bundle and forged bundle of one entry in files.
+fn bundles(dir: &Path) -> [PathBuf; 4] {
+    let volume = tempdir().unwrap();
+    let ledger = open(volume.path(), MemoryAnchor::default(), 1).unwrap();
+    let artefact = b"the model's weights";
+    let mut draft = with_state(1);
+    draft.subject.sha256 = penin_ledger::Digest::of(artefact);
+    let seq = ledger.append(draft).wait().unwrap().seq;
+    let entry: Entry = ledger.reader().unwrap().entry(seq).unwrap().unwrap();
+    let honest = export::sigstore_bundle(&entry);
+    let mut forged = honest.clone();
+    let payload = String::from_utf8(entry.envelope.payload.clone()).unwrap();
+    let payload = payload.replace("\"Pass\"", "\"Fail\"");
+    forged["dsseEnvelope"]["payload"] = BASE64.encode(payload).into();
+    let paths = ["artefact", "honest.json", "forged.json", "key.pem"].map(|name| dir.join(name));
+    fs::write(&paths[0], artefact).unwrap();
+    fs::write(&paths[1], honest.to_string()).unwrap();
+    fs::write(&paths[2], forged.to_string()).unwrap();
+    fs::write(&paths[3], keys().verifiers().attestation.to_pem().unwrap()).unwrap();
+    paths
+}
+
+#[test]
+#[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
+fn sigstore_for_node_accepts_the_honest_bundle_and_refuses_the_forged_one() {
+    let dir = tempdir().unwrap();
+    let [_, honest, forged, key] = bundles(dir.path());
+    let script = tools().join("node/verify.mjs");
+    let node = Path::new("node");
+    assert_eq!(run(node, &[&script, &key, &honest]), Answer::Accepted);
+    assert_eq!(run(node, &[&script, &key, &forged]), Answer::Refused);
+}
+
+#[test]
+#[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
+fn cosign_accepts_the_honest_bundle_and_refuses_forgery_and_another_artefact() {
+    let dir = tempdir().unwrap();
+    let [artefact, honest, forged, key] = bundles(dir.path());
+    let other = dir.path().join("other");
+    fs::write(&other, "other weights").unwrap();
+    let cosign = |bundle: &Path, artefact: &Path| {
+        let status = Command::new(tools().join("cosign"))
+            .args(["verify-blob-attestation", "--insecure-ignore-tlog"])
+            .args(["--type", penin_ledger::entry::PREDICATE_TYPE])
+            .arg("--bundle")
+            .arg(bundle)
+            .arg("--key")
+            .arg(&key)
+            .arg(artefact)
+            .output()
+            .unwrap();
+        (
+            status.status.success(),
+            String::from_utf8_lossy(&status.stderr).into_owned(),
+        )
+    };
+    let (accepted, why) = cosign(&honest, &artefact);
+    assert!(accepted, "{why}");
+    for (bundle, artefact) in [(&forged, &artefact), (&honest, &other)] {
+        let (accepted, why) = cosign(bundle, artefact);
+        // It must have judged, not stumbled.
+        assert!(!accepted, "{why}");
+        assert!(why.contains("verif") || why.contains("digest"), "{why}");
+    }
+}

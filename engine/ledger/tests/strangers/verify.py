@@ -1,0 +1,96 @@
+"""Checks a published log with Python tools that share no code with its writer.
+
+Usage: verify.py CHECK DIR, where CHECK is
+  tlog       tlog-scales: checkpoint signature, root from tiles, entries, own inclusion and consistency proofs
+  dsse       securesystemslib: the signature of every entry
+  statement  in-toto-attestation: every statement is valid
+  canonical  rfc8785: every statement is canonical JSON
+Exit status 0: accepted, 1: refused, 2: cannot run.
+"""
+
+import json
+import pathlib
+import sys
+
+import rfc8785
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from google.protobuf import json_format
+from in_toto_attestation.v1.statement import Statement
+from in_toto_attestation.v1 import statement_pb2
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import SSlibKey
+from tlog_scales import signing
+from tlog_scales.backend import LocalBackend
+from tlog_scales.reader import TilesReader
+from tlog_scales.utils import sha256
+
+
+class Refused(Exception):
+    pass
+
+
+def reader(directory):
+    tiles = TilesReader(LocalBackend(directory))
+    return tiles, tiles.get_checkpoint()
+
+
+def entries(directory):
+    tiles, checkpoint = reader(directory)
+    if checkpoint.size == 0:
+        raise Refused("no entries")
+    for index in range(checkpoint.size):
+        yield index, tiles.get_entry(index)
+
+
+def tlog(directory):
+    vkey = signing.Vkey.from_string((directory / "keys/log.vkey").read_text().strip())
+    tiles, checkpoint = reader(directory)
+    checkpoint.verify(vkey)
+    if checkpoint.origin != vkey.name:
+        raise Refused("checkpoint of another log")
+    if tiles.calculate_root_hash() != checkpoint.root_hash:
+        raise Refused("the tiles have another root")
+    for index, entry in entries(directory):
+        # The leaf in the tile must be that of the entry; mth of one leaf is its hash.
+        if tiles.mth(index, index + 1) != sha256(b"\x00" + entry):
+            raise Refused(f"entry {index} is not in the tree")
+
+
+def dsse(directory):
+    pem = (directory / "keys/attestation.pub.pem").read_bytes()
+    public = load_pem_public_key(pem)
+    for index, entry in entries(directory):
+        data = json.loads(entry)
+        key_id = data["signatures"][0]["keyid"]
+        key = SSlibKey.from_crypto(public, keyid=key_id)
+        Envelope.from_dict(data).verify([key], threshold=1)
+
+
+def payloads(directory):
+    for index, entry in entries(directory):
+        yield index, Envelope.from_dict(json.loads(entry)).payload
+
+
+def statement(directory):
+    for index, payload in payloads(directory):
+        parsed = json_format.Parse(payload, statement_pb2.Statement())
+        Statement.copy_from_pb(parsed).validate()
+
+
+def canonical(directory):
+    for index, payload in payloads(directory):
+        if rfc8785.dumps(json.loads(payload)) != payload:
+            raise Refused(f"entry {index} is not canonical")
+
+
+CHECKS = {check.__name__: check for check in (tlog, dsse, statement, canonical)}
+
+if len(sys.argv) != 3 or sys.argv[1] not in CHECKS:
+    print(__doc__, file=sys.stderr)
+    sys.exit(2)
+try:
+    CHECKS[sys.argv[1]](pathlib.Path(sys.argv[2]))
+except Exception as error:  # Whatever a foreign verifier raises is its refusal.
+    print(f"refused: {type(error).__name__}: {error}")
+    sys.exit(1)
+print("accepted")
