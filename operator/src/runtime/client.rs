@@ -6,6 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tokio::sync::Semaphore;
@@ -13,11 +16,12 @@ use tower::{BoxError, Layer, Service};
 
 use super::metrics::Metrics;
 
-/// Longest time from sending a request to its response headers. Watches answer their headers at once, too.
+/// Longest time of a call, from sending it to the last byte of its answer; of a watch, to the answer's headers.
 const CALL: Duration = Duration::from_secs(10);
 /// Longest time to connect.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Most calls under way at once: the API server's priority levels are not ours to fill.
+/// Most calls under way at once: the API server's priority levels are not ours to fill. A watch counts until its
+/// headers arrive, so that watches cannot use up the slots.
 const CONCURRENT: usize = 32;
 
 /// A client for controllers. It does not retry by itself: a pass that fails is decided anew, on a new snapshot.
@@ -66,32 +70,42 @@ impl<S> Layer<S> for Bounded {
     }
 }
 
+/// Verbs whose answer goes on for as long as the caller reads it. kube's watcher notices itself when one goes quiet.
+const ENDLESS: [&str; 3] = ["watch", "watch_metadata", "log_stream"];
+
 struct BoundedService<S> {
     inner: S,
     bounds: Bounded,
 }
 
+/// A whole answer, or one that goes on.
+type Answer = http::Response<UnsyncBoxBody<Bytes, BoxError>>;
+
 impl<S, B> Service<http::Request<Body>> for BoundedService<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<B>, Error = BoxError>,
     S::Future: Send + 'static,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
 {
-    type Response = http::Response<B>;
+    type Response = Answer;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        // kube notes the operation on the request.
         let verb = request.extensions().get::<&'static str>().copied().unwrap_or("other");
+        // Nothing is sent before this future is polled, which the slot below comes before.
         let call = self.inner.call(request);
         let Bounded { limit, slots, metrics } = self.bounds.clone();
         Box::pin(async move {
             let timed = tokio::time::timeout(limit, async {
                 let _slot = slots.acquire().await?;
-                call.await
+                answer(verb, call.await?).await
             });
             let result = timed.await.unwrap_or_else(|_| Err(TooSlow { verb, limit }.into()));
             let code = result.as_ref().map_or(0, |response| response.status().as_u16());
@@ -100,3 +114,23 @@ where
         })
     }
 }
+
+/// Reads an answer to its end, unless it has none: headers alone prove nothing about the rest.
+async fn answer<B>(verb: &str, response: http::Response<B>) -> Result<Answer, BoxError>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (head, body) = response.into_parts();
+    let body = body.map_err(Into::into);
+    // A refused watch has an end like any other answer.
+    if ENDLESS.contains(&verb) && head.status.is_success() {
+        return Ok(http::Response::from_parts(head, body.boxed_unsync()));
+    }
+    let whole = Full::new(body.collect().await?.to_bytes()).map_err(|never| match never {});
+    Ok(http::Response::from_parts(head, whole.boxed_unsync()))
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

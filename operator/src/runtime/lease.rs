@@ -7,8 +7,13 @@
 //!   that disagree do no harm;
 //! * our own claim ends `duration` after the last renewal was *sent*, whatever the API server answers later, and
 //!   readers compare the time at each use instead of trusting a flag;
+//! * a Lease that disappears counts as held until its last holder's claim must have ended;
 //! * a claim carries an epoch, the Lease's transition count, which goes into ledger entries and onto the route.
+//!
+//! One gap is left: a process that starts just after somebody deleted the Lease cannot know that it was held. Effects are
+//! therefore conditional on what was read, whoever leads.
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -34,6 +39,9 @@ pub struct LeaseSettings {
     pub duration: Duration,
     /// How often it is renewed; also the bound on each call.
     pub renew_every: Duration,
+    /// The largest epoch that is known to have been used, such as that of the ledger's anchor; zero for none. A new
+    /// claim gets a larger one even if the Lease was deleted and counts anew.
+    pub past_epoch: u64,
 }
 
 /// A claim to lead.
@@ -45,13 +53,34 @@ pub struct Claim {
     pub valid_until: Instant,
 }
 
-/// What was last read of the Lease, and when it was first seen like this.
+/// What was last read of the Lease, and since when it is like this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
-    /// The Lease.
+    /// The Lease as it was last seen.
     pub lease: Lease,
-    /// When this resourceVersion was first seen.
+    /// When this resourceVersion was first seen, or when the Lease was first seen to be gone.
     pub since: Instant,
+    /// The Lease existed and does so no longer.
+    pub gone: bool,
+}
+
+impl Observed {
+    /// What is known after one more reading at `now`. Pure.
+    #[must_use]
+    pub fn next(before: Option<Self>, read: Option<Lease>, now: Instant) -> Option<Self> {
+        match (before, read) {
+            (before, Some(lease)) => {
+                let same = |before: &Self| {
+                    !before.gone && before.lease.metadata.resource_version == lease.metadata.resource_version
+                };
+                let since = before.filter(same).map_or(now, |before| before.since);
+                Some(Self { lease, since, gone: false })
+            }
+            // Its holder may have renewed it unseen until just now.
+            (Some(before), None) if !before.gone => Some(Self { since: now, gone: true, ..before }),
+            (before, None) => before,
+        }
+    }
 }
 
 /// What to do next about the Lease.
@@ -68,21 +97,27 @@ pub enum Action {
 /// Decides what to do about the Lease. Pure.
 #[must_use]
 pub fn decide(settings: &LeaseSettings, observed: Option<&Observed>, now: Instant, wall: jiff::Timestamp) -> Action {
+    let past = i32::try_from(settings.past_epoch).unwrap_or(i32::MAX);
     let Some(observed) = observed else {
-        return Action::Create(record(settings, &Lease::default(), 0, wall));
+        return Action::Create(record(settings, &Lease::default(), past, wall));
     };
     let spec = observed.lease.spec.clone().unwrap_or_default();
-    let transitions = spec.lease_transitions.unwrap_or(0);
     let holder = spec.holder_identity.as_deref().unwrap_or_default();
-    if holder == settings.holder {
-        return Action::Replace(record(settings, &observed.lease, transitions, wall));
+    let transitions = spec.lease_transitions.unwrap_or(0);
+    // The epoch is one more than the transitions, so these give a larger epoch than any before.
+    let succeeding = transitions.saturating_add(1).max(past);
+    if holder == settings.holder && !observed.gone {
+        return Action::Replace(record(settings, &observed.lease, transitions.max(past.saturating_sub(1)), wall));
     }
     let theirs = Duration::from_secs(u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0));
     let expires = observed.since + theirs.max(settings.duration);
-    if !holder.is_empty() && now < expires {
+    if !holder.is_empty() && holder != settings.holder && now < expires {
         return Action::Wait((expires - now).min(settings.renew_every));
     }
-    Action::Replace(record(settings, &observed.lease, transitions.saturating_add(1), wall))
+    if observed.gone {
+        return Action::Create(record(settings, &Lease::default(), succeeding, wall));
+    }
+    Action::Replace(record(settings, &observed.lease, succeeding, wall))
 }
 
 fn record(settings: &LeaseSettings, before: &Lease, transitions: i32, wall: jiff::Timestamp) -> Lease {
@@ -148,6 +183,27 @@ pub enum Ended {
     Lost,
 }
 
+/// Why one attempt to hold the Lease failed. The next one follows soon.
+#[derive(Debug, thiserror::Error)]
+enum LeaseError {
+    #[error("the API server did not answer within {0:?}")]
+    TooSlow(Duration),
+    #[error("{0}")]
+    Api(Box<kube::Error>),
+}
+
+impl From<kube::Error> for LeaseError {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(Box::new(error))
+    }
+}
+
+/// What follows an attempt.
+enum Turn {
+    Pause(Duration),
+    Lost,
+}
+
 /// Holds the Lease until told to stop or until it is lost.
 #[derive(Debug)]
 pub struct LeaseKeeper {
@@ -171,11 +227,11 @@ impl LeaseKeeper {
     /// Runs until `stop`, or until a claim that was held is lost.
     pub async fn run(mut self, stop: CancellationToken) -> Ended {
         loop {
-            let pause = self.turn().await;
-            if self.lapsed() {
+            let turn = self.turn().await;
+            let Turn::Pause(pause) = turn else {
                 self.publish.send_replace(None);
                 return Ended::Lost;
-            }
+            };
             tokio::select! {
                 () = stop.cancelled() => {
                     self.release().await;
@@ -186,69 +242,54 @@ impl LeaseKeeper {
         }
     }
 
-    fn lapsed(&self) -> bool {
-        let claim = *self.publish.borrow();
-        claim.is_some_and(|claim| self.clock.monotonic() >= claim.valid_until)
-    }
-
-    /// One look at the Lease and at most one write. Returns how long to wait.
-    async fn turn(&mut self) -> Duration {
+    /// One look at the Lease and at most one write.
+    async fn turn(&mut self) -> Turn {
+        // Taken before anything is sent: a claim must not outlast what others see of it.
         let sent = self.clock.monotonic();
-        let retry = self.settings.renew_every / 2;
-        match self.observe().await {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::warn!(%error, "The lease could not be read");
-                return retry;
-            }
-        }
-        let action = decide(&self.settings, self.observed.as_ref(), self.clock.monotonic(), self.clock.now());
-        let params = PostParams::default();
-        let limit = self.settings.renew_every;
-        let written = match action {
-            Action::Wait(pause) => {
-                if self.publish.borrow().is_some() {
-                    // We held it and read another holder: the claim is over at once, not at its end.
-                    self.publish.send_replace(Some(Claim { epoch: 0, valid_until: sent }));
-                }
-                return pause;
-            }
-            Action::Create(lease) => tokio::time::timeout(limit, self.api.create(&params, &lease)).await,
-            Action::Replace(lease) => {
-                tokio::time::timeout(limit, self.api.replace(&self.settings.name, &params, &lease)).await
+        let pause = match self.claim(sent).await {
+            Ok(pause) => pause,
+            Err(problem) => {
+                tracing::warn!(%problem, lease = self.settings.name, "Failed to hold the lease");
+                self.settings.renew_every / 2
             }
         };
-        match written {
-            Ok(Ok(lease)) => {
-                let epoch = epoch(&lease);
-                self.observed = Some(Observed { lease, since: self.clock.monotonic() });
-                self.publish.send_replace(Some(Claim { epoch, valid_until: sent + self.settings.duration }));
-                self.settings.renew_every
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "The lease could not be written");
-                retry
-            }
-            Err(_) => {
-                tracing::warn!("Writing the lease took longer than its renewal interval");
-                retry
-            }
+        let claim = *self.publish.borrow();
+        if claim.is_some_and(|claim| self.clock.monotonic() >= claim.valid_until) {
+            return Turn::Lost;
         }
+        Turn::Pause(pause)
     }
 
-    async fn observe(&mut self) -> Result<(), String> {
-        let read = tokio::time::timeout(self.settings.renew_every, self.api.get_opt(&self.settings.name)).await;
-        let lease = read.map_err(|_| "no answer in time".to_owned())?.map_err(|error| error.to_string())?;
-        let now = self.clock.monotonic();
-        self.observed = lease.map(|lease| {
-            let unchanged = self
-                .observed
-                .as_ref()
-                .filter(|before| before.lease.metadata.resource_version == lease.metadata.resource_version);
-            let since = unchanged.map_or(now, |before| before.since);
-            Observed { lease, since }
-        });
-        Ok(())
+    async fn claim(&mut self, sent: Instant) -> Result<Duration, LeaseError> {
+        let read = self.bounded(self.api.get_opt(&self.settings.name)).await?;
+        self.observed = Observed::next(self.observed.take(), read, self.clock.monotonic());
+        let action = decide(&self.settings, self.observed.as_ref(), self.clock.monotonic(), self.clock.now());
+        let params = PostParams::default();
+        let lease = match &action {
+            Action::Wait(pause) => {
+                // Somebody else holds it: a claim of ours is over at once, not at its end.
+                self.publish.send_modify(|claim| {
+                    if let Some(claim) = claim {
+                        claim.valid_until = sent;
+                    }
+                });
+                return Ok(*pause);
+            }
+            Action::Create(lease) => self.bounded(self.api.create(&params, lease)).await?,
+            Action::Replace(lease) => self.bounded(self.api.replace(&self.settings.name, &params, lease)).await?,
+        };
+        let claim = Claim { epoch: epoch(&lease), valid_until: sent + self.settings.duration };
+        if self.publish.borrow().is_none_or(|before| before.epoch != claim.epoch) {
+            tracing::info!(epoch = claim.epoch, holder = self.settings.holder, "Acquired the lease");
+        }
+        self.observed = Some(Observed { lease, since: self.clock.monotonic(), gone: false });
+        self.publish.send_replace(Some(claim));
+        Ok(self.settings.renew_every)
+    }
+
+    async fn bounded<T>(&self, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, LeaseError> {
+        let limit = self.settings.renew_every;
+        tokio::time::timeout(limit, call).await.map_err(|_| LeaseError::TooSlow(limit))?.map_err(LeaseError::from)
     }
 
     /// Gives the Lease up, so that a successor need not wait for it to expire.
@@ -262,9 +303,8 @@ impl LeaseKeeper {
         }
         spec.holder_identity = None;
         let params = PostParams::default();
-        let call = self.api.replace(&self.settings.name, &params, &lease);
-        if let Ok(Err(error)) = tokio::time::timeout(self.settings.renew_every, call).await {
-            tracing::warn!(%error, "The lease was not released; a successor waits until it expires");
+        if let Err(problem) = self.bounded(self.api.replace(&self.settings.name, &params, &lease)).await {
+            tracing::warn!(%problem, "Failed to release the lease; a successor waits until it expires");
         }
     }
 }
@@ -278,3 +318,7 @@ fn epoch(lease: &Lease) -> u64 {
 #[cfg(test)]
 #[path = "lease_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "lease_keeper_tests.rs"]
+mod keeper_tests;

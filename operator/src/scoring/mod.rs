@@ -23,7 +23,7 @@ mod settings;
 mod unknown;
 
 pub use checks::{Checks, OutsideChecks};
-pub use combine::NamedGates;
+pub use combine::{NamedGates, combine};
 pub use config::{engine_config, step_config};
 pub use counts::{Bin, Group, Latency, ModelCounts, Outcomes, RatioCounts, ResourceUse, TrafficCounts};
 pub use evidence::{Evidence, Measured, SNAPSHOT_LIMIT};

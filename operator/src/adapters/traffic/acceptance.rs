@@ -42,7 +42,8 @@ pub enum Acceptance {
 ///
 /// Every controller that reports on a parent has to accept, and an answer about an older generation is none: it
 /// describes weights that were replaced.
-pub(super) fn acceptance(route: &HttpRoute, generation: i64) -> Acceptance {
+#[must_use]
+pub fn acceptance(route: &HttpRoute, generation: i64) -> Acceptance {
     let namespace = route.metadata.namespace.as_deref().unwrap_or_default();
     let answers = route
         .status

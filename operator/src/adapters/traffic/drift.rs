@@ -189,45 +189,22 @@ fn display_name(backend: &BackendRef) -> String {
 
 /// Which part of the specification differs. Both are in normal form and not equal.
 fn first_difference(wanted: &HttpRouteSpec, found: &HttpRouteSpec) -> Drift {
-    let (Some(main), Some(found_main)) = (wanted.rules.first(), found.rules.first()) else {
+    let (Some(main), Some(other)) = (wanted.rules.first(), found.rules.first()) else {
         return Drift::Backends;
     };
-    let named = |rule: &HttpRouteRule| {
-        let backends = rule.backend_refs.iter();
-        backends
-            .map(|backend| BackendRef {
-                weight: 0,
-                ..backend.clone()
-            })
-            .collect::<Vec<_>>()
-    };
-    let (mirrors, others) = (
-        |f: &&RouteFilter| f.type_ == REQUEST_MIRROR,
-        |f: &&RouteFilter| f.type_ != REQUEST_MIRROR,
-    );
+    let warm = wanted.rules.get(1);
     let checks = [
+        (mirrors(main, true) != mirrors(other, true), Drift::Mirror),
+        (unweighted(main) != unweighted(other), Drift::Backends),
+        (main.backend_refs != other.backend_refs, Drift::Weight),
         (
-            !main
-                .filters
-                .iter()
-                .filter(mirrors)
-                .eq(found_main.filters.iter().filter(mirrors)),
-            Drift::Mirror,
-        ),
-        (named(main) != named(found_main), Drift::Backends),
-        (main.backend_refs != found_main.backend_refs, Drift::Weight),
-        (
-            wanted.rules.get(1) != found.rules.get(1) && wanted.rules.len() > 1,
+            warm.is_some() && warm != found.rules.get(1),
             Drift::WarmRule,
         ),
         (found.rules.len() > wanted.rules.len(), Drift::ExtraRule),
-        (main.matches != found_main.matches, Drift::Matches),
+        (main.matches != other.matches, Drift::Matches),
         (
-            !main
-                .filters
-                .iter()
-                .filter(others)
-                .eq(found_main.filters.iter().filter(others)),
+            mirrors(main, false) != mirrors(other, false),
             Drift::Filters,
         ),
         (wanted.parent_refs != found.parent_refs, Drift::Parents),
@@ -235,6 +212,21 @@ fn first_difference(wanted: &HttpRouteSpec, found: &HttpRouteSpec) -> Drift {
     ];
     let first = checks.into_iter().find(|(differs, _)| *differs);
     first.map_or(Drift::OtherFields, |(_, drift)| drift)
+}
+
+/// The rule's mirrors, or its other filters.
+fn mirrors(rule: &HttpRouteRule, wanted: bool) -> Vec<&RouteFilter> {
+    let filters = rule.filters.iter();
+    filters
+        .filter(|filter| (filter.type_ == REQUEST_MIRROR) == wanted)
+        .collect()
+}
+
+/// The rule's backends without regard to their weights.
+fn unweighted(rule: &HttpRouteRule) -> Vec<BackendRef> {
+    let mut backends = rule.backend_refs.clone();
+    backends.iter_mut().for_each(|backend| backend.weight = 0);
+    backends
 }
 
 /// The specification with the API server's defaults filled in and the route's own namespace left out.

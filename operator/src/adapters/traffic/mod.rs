@@ -26,7 +26,7 @@ mod rollback;
 mod share;
 mod write;
 
-pub use acceptance::{Acceptance, missing_backends};
+pub use acceptance::{Acceptance, acceptance, missing_backends};
 pub use conflicts::{Conflict, conflicts};
 pub use desired::{WARM_HEADER, desired, warm_token};
 pub use drift::Drift;

@@ -1,1 +1,3 @@
+//! Tests of the evidence sources: a server that plays answers, tables of odd answers, properties of a window.
 
+mod live;

@@ -1,0 +1,75 @@
+//! From a snapshot to a plan. Pure: no clock, no API, no randomness.
+//!
+//! The order of the questions is the order of their urgency. What takes traffic away is asked before what needs a
+//! readable specification, and that before what gives traffic.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use penin_api::conditions::Reason;
+
+use super::book::{Book, Grant};
+use super::life::{self, Context};
+use super::plan::{Plan, Step};
+use super::position::Position;
+use super::settings::Settings;
+use super::snapshot::{SAFETY_RECHECK, Snapshot};
+use super::{adoption, deletion, idle};
+
+/// What to do now.
+///
+/// `position` are the timers remembered with whatever is under way: those of the living Challenger, else the cycle's.
+#[must_use]
+pub fn decide(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {
+    let settings = match &snapshot.settings {
+        Ok(settings) => settings,
+        Err(problems) => return unusable(snapshot, problems, position, now),
+    };
+    let book = match &snapshot.book {
+        Ok(book) => book.as_ref(),
+        Err(problem) => {
+            return Plan::wait(Step::Blocked, Reason::StateMismatch, problem.to_string(), SAFETY_RECHECK, position);
+        }
+    };
+    if let Some(book) = book
+        && let Some(life) = &book.life
+    {
+        let context =
+            Context { snapshot, settings, book, life, candidate: snapshot.living(), now };
+        return life::advance(&context, position);
+    }
+    if snapshot.deleting {
+        return deletion::advance(snapshot, Some(settings), book, position, now);
+    }
+    if !snapshot.has_finalizer {
+        return Plan::write(Step::Adopting, "The cycle is being taken on", super::plan::Write::AddCycleFinalizer, position);
+    }
+    match book {
+        Some(book) => idle::advance(snapshot, settings, book, position, now),
+        None if settings.suspend => {
+            Plan::wait(Step::Idle, Reason::Suspended, "Suspended before adoption", SAFETY_RECHECK, position)
+        }
+        None => adoption::advance(snapshot, settings, position, now),
+    }
+}
+
+/// A specification that cannot be parsed gives nothing and keeps nothing from being deleted.
+fn unusable(snapshot: &Snapshot, problems: &[String], position: Position, now: Timestamp) -> Plan {
+    if snapshot.deleting {
+        let book = snapshot.book.as_ref().ok().and_then(Option::as_ref);
+        return deletion::advance(snapshot, None, book, position, now);
+    }
+    Plan::wait(Step::Blocked, Reason::InvalidSpec, problems.join("; "), Duration::from_mins(5), position)
+}
+
+/// Whether a challenger of this book could be receiving live requests.
+#[must_use]
+pub fn has_live_challenger(book: &Book) -> bool {
+    book.life.as_ref().is_some_and(|life| life.had_live_traffic && life.grant != Grant::Settled)
+}
+
+/// The settings that a pass may still use when the gates cannot be read: everything but judging.
+#[must_use]
+pub fn can_judge(snapshot: &Snapshot, settings: &Settings) -> bool {
+    snapshot.gates.config.is_ok() && !settings.suspend
+}

@@ -1,0 +1,478 @@
+//! Asking the engine: `league.assess → master.run_cycle → league.apply`, the one way in which traffic is ever raised.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use penin_api::conditions::Reason;
+use penin_engine::config::Config;
+use penin_engine::decision::{CycleReason, Decision, Stage as EngineStage};
+use penin_engine::gates::{GateStatus, LeagueVerdict};
+use penin_engine::league::{self, Assessment, AssessmentReason, Command, LeagueStage, LeagueState};
+use penin_engine::master::{self, Candidate, CycleOutcome, State};
+use penin_engine::num::Num;
+use penin_ledger::Kind;
+
+use super::book::{Book, Grant, Life, RevisionRef, Verdict};
+use super::judged::{Judged, Material};
+use super::life::{Context, Pass, measure, overdue};
+use super::plan::{Plan, Record, Step};
+use super::position::{Note, Position};
+use super::records::{self, milliseconds};
+use super::settings::Settings;
+use super::snapshot::Snapshot;
+use super::{pods, route};
+use crate::workload::PodRequests;
+use crate::adapters::traffic::ShareVerdict;
+use crate::scoring::{Checks, Evidence, Inputs, Judgement, OutsideChecks, inputs, relative_cost, step_config};
+
+/// Least time between two entries about evidence that proves nothing.
+const NOTE_EVERY: Duration = Duration::from_mins(1);
+
+/// Which stage of a life is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// On mirrored requests.
+    Shadow,
+    /// On live requests, in one step.
+    Canary {
+        /// Which step, from 0.
+        index: usize,
+    },
+    /// As the new champion.
+    Watch,
+}
+
+impl Stage {
+    const fn engine(self) -> EngineStage {
+        match self {
+            Self::Shadow => EngineStage::Shadow,
+            Self::Canary { .. } => EngineStage::Canary,
+            Self::Watch => EngineStage::Watch,
+        }
+    }
+
+    const fn step(self) -> Step {
+        match self {
+            Self::Shadow => Step::Shadowing,
+            Self::Canary { .. } => Step::Observing,
+            Self::Watch => Step::Watching,
+        }
+    }
+}
+
+/// Judges the present stage of a life on fresh evidence, or asks for it.
+///
+/// # Errors
+/// Never continues: every way ends in a plan.
+pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: Position) -> Pass<Infallible> {
+    let start = position.window_start.unwrap_or_else(|| settled.max(context.life.granted_at));
+    let position = Position { window_start: Some(start), ..position };
+    let waiting_for = "the stage was not passed";
+    overdue(context, context.settings.stage_deadline(&context.life.grant), Reason::DeadlineExceeded, waiting_for, &position)?;
+    let config = match stage_config(context, stage) {
+        Ok(config) => config,
+        Err(problem) => {
+            return ControlFlow::Break(Plan::wait(stage.step(), Reason::GateInvalid, problem, context.settings.interval, position));
+        }
+    };
+    let Some(evidence) = evidence_of(context) else {
+        return ControlFlow::Break(Plan::measure(stage.step(), measure(context, start), position));
+    };
+    let question = Question { context, stage, config: &config, start, evidence: &evidence };
+    ControlFlow::Break(question.answer(position))
+}
+
+/// The evidence of this pass; in the watch, with the reference that was frozen at the promotion.
+fn evidence_of(context: &Context<'_>) -> Option<Evidence> {
+    let evidence = context.snapshot.evidence.clone()?;
+    match &context.life.frozen_reference {
+        Some(frozen) => Some(evidence.with_reference(frozen.clone())),
+        None => Some(evidence),
+    }
+}
+
+/// The engine's configuration for one stage: durations, floors and share of the cycle and its step.
+fn stage_config(context: &Context<'_>, stage: Stage) -> Result<Config, String> {
+    let config = context.snapshot.gates.config.as_ref().map_err(|problems| problems.join("; "))?;
+    let Stage::Canary { index } = stage else { return Ok(config.clone()) };
+    // A step that was taken out of the specification meanwhile is judged by the last one that is left.
+    let Some(step) = context.settings.step(index).or_else(|| context.settings.spec.canary.steps.last()) else {
+        return Ok(config.clone());
+    };
+    step_config(&context.settings.spec, config, step)
+        .map_err(|errors| errors.iter().map(|error| format!("{}: must be {}", error.field, error.bound)).collect::<Vec<_>>().join("; "))
+}
+
+struct Question<'a> {
+    context: &'a Context<'a>,
+    stage: Stage,
+    config: &'a Config,
+    start: Timestamp,
+    evidence: &'a Evidence,
+}
+
+impl Question<'_> {
+    fn answer(&self, position: Position) -> Plan {
+        let inputs = self.inputs(&position);
+        let position = Position { evaluations: position.evaluations.with(&inputs.delta_linf), ..position };
+        let league = self.league();
+        let now = milliseconds(self.context.now);
+        match league::assess(self.config, &league, &inputs.observation, now) {
+            Ok(assessment) => self.weigh(assessment, &inputs, &league, position),
+            Err(error) => {
+                let message = format!("The league cannot judge: {error}");
+                Plan::wait(self.stage.step(), Reason::StateMismatch, message, self.context.settings.interval, position)
+            }
+        }
+    }
+
+    /// The league's state with the start of this step's window: each step is a stage of its own.
+    fn league(&self) -> LeagueState {
+        LeagueState { stage_start_ms: milliseconds(self.start), ..self.context.book.league.clone() }
+    }
+
+    fn inputs(&self, position: &Position) -> Inputs {
+        let context = self.context;
+        let cost = self.evidence.reference.as_ref().and_then(|reference| {
+            relative_cost(size_of(context.snapshot, &self.evidence.candidate.revision), size_of(context.snapshot, &reference.revision))
+        });
+        let checks = outside_checks(context.snapshot, context.book);
+        let judgement = Judgement {
+            config: self.config,
+            scores: &context.snapshot.gates.scores,
+            declared: &context.snapshot.gates.declared,
+            cost,
+            checks: &checks,
+        };
+        inputs(self.evidence, &judgement, position.evaluations, self.traffic_verified())
+    }
+
+    /// Whether the measured share is the written one; only a canary has a share.
+    fn traffic_verified(&self) -> Option<bool> {
+        match self.share()? {
+            ShareVerdict::Inside(_) => Some(true),
+            ShareVerdict::Outside(_) => Some(false),
+            ShareVerdict::Thin { .. } => None,
+        }
+    }
+
+    fn share(&self) -> Option<ShareVerdict> {
+        let Grant::Step { weight, .. } = self.context.life.grant else { return None };
+        self.evidence.share(weight, self.context.settings.share_min_requests).ok()
+    }
+
+    fn weigh(&self, assessment: Assessment, inputs: &Inputs, league: &LeagueState, position: Position) -> Plan {
+        let context = self.context;
+        let passed = assessment.status == GateStatus::Pass;
+        if assessment.status == GateStatus::Unknown {
+            return self.wait(&assessment, inputs, position);
+        }
+        if passed && let Some(hold) = self.held_up() {
+            let judged = self.judged(Some(assessment), None, inputs, None);
+            return Plan::wait(self.stage.step(), hold.0, hold.1, context.settings.interval, position).with_judgement(judged);
+        }
+        if let (true, Stage::Canary { index }) = (passed, self.stage) {
+            if let Some(next) = context.settings.step(index + 1) {
+                let grant = Grant::Step { index: index + 1, weight: next.weight.get() };
+                return self.next_step(grant, assessment, inputs, position);
+            }
+            match self.capacity(position.clone()) {
+                ControlFlow::Break(plan) => {
+                    return plan.with_judgement(self.judged(Some(assessment), None, inputs, None));
+                }
+                ControlFlow::Continue(_) => {}
+            }
+        }
+        self.run_cycle(assessment, inputs, league, position)
+    }
+
+    /// What keeps a passed stage from going on. Deadlines go on all the same.
+    fn held_up(&self) -> Option<(Reason, String)> {
+        let context = self.context;
+        if let Some(problem) = &context.snapshot.ledger.problem {
+            return Some((Reason::LedgerUnavailable, format!("Passed, but the decision cannot be recorded: {problem}")));
+        }
+        if context.settings.suspend && self.stage != Stage::Watch {
+            return Some((Reason::Suspended, "Passed, but the cycle is suspended".to_owned()));
+        }
+        None
+    }
+
+    /// As many ready endpoints as the champion has, and as its size asks for, before all traffic moves.
+    fn capacity(&self, position: Position) -> Pass<Position> {
+        let context = self.context;
+        let champion = context.snapshot.revision(&context.book.champion.name).ready_endpoints;
+        let wanted = i32::try_from(champion).unwrap_or(i32::MAX).max(context.settings.champion_replicas);
+        let limit = context.settings.stage_deadline(&context.life.grant);
+        let until = context.life.granted_at + super::life::span(limit);
+        pods::enough_endpoints(context, &context.life.revision.name, wanted, Step::AddingCapacity, until, position)
+    }
+
+    fn wait(&self, assessment: &Assessment, inputs: &Inputs, position: Position) -> Plan {
+        let causes: Vec<String> = assessment.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
+        let judged = self.judged(Some(assessment.clone()), None, inputs, None);
+        let message = judged.sentence();
+        let undecided = assessment.reason == AssessmentReason::EvidenceUnknown;
+        let interval = self.context.settings.interval;
+        if undecided && self.may_note(&position, &causes) {
+            let note = Note { at: self.context.now, causes };
+            let draft = self.draft(Kind::GateEval, &judged);
+            let record = Record { draft, book: Some(self.context.book.clone()), withdrawal: None };
+            let position = Position { noted: Some(note), ..position };
+            return Plan::record(self.stage.step(), Reason::EvidenceUnknown, message, record, position).with_judgement(judged);
+        }
+        let reason = if undecided { Reason::EvidenceUnknown } else { Reason::Progressing };
+        Plan::wait(self.stage.step(), reason, message, interval, position).with_judgement(judged)
+    }
+
+    fn may_note(&self, position: &Position, causes: &[String]) -> bool {
+        self.context.snapshot.ledger.problem.is_none() && may_note(position, causes, self.context.now)
+    }
+
+    /// From one step to the next: the league's assessment alone, recorded with its evidence.
+    fn next_step(&self, grant: Grant, assessment: Assessment, inputs: &Inputs, position: Position) -> Plan {
+        let judged = self.judged(Some(assessment), None, inputs, Some("step passed"));
+        let draft = self.draft(Kind::GateEval, &judged);
+        let mut book = self.context.book.clone();
+        granted(&mut book, grant, self.context.now);
+        let record = Record { draft, book: Some(book), withdrawal: None };
+        Plan::record(Step::Shifting, Reason::StagePassed, "The step was passed", record, position.fresh_stage())
+            .with_judgement(judged)
+    }
+
+    fn run_cycle(&self, assessment: Assessment, inputs: &Inputs, league: &LeagueState, position: Position) -> Plan {
+        let context = self.context;
+        let verdict = LeagueVerdict {
+            status: Some(assessment.status),
+            reason: Some(assessment.reason.as_str().to_owned()),
+        };
+        let candidate = candidate(&context.life.revision);
+        let input = inputs.cycle(candidate, self.stage.engine(), Some(verdict));
+        match master::run_cycle(self.config, &context.book.engine, &input) {
+            Err(error) => {
+                let message = format!("The engine cannot judge: {error}");
+                Plan::wait(self.stage.step(), Reason::StateMismatch, message, context.settings.interval, position)
+            }
+            Ok((outcome, next)) => {
+                let material = Material {
+                    config: self.config,
+                    state: &context.book.engine,
+                    input: &input,
+                    evidence: self.evidence,
+                    observation: Some(&inputs.observation),
+                    league: Some(league),
+                };
+                let judged = self.judged(Some(assessment), Some(outcome.clone()), inputs, None).with_material(&material);
+                self.conclude(&outcome, next, league, judged, position)
+            }
+        }
+    }
+
+    /// From the engine's decision to the plan that carries it out.
+    fn conclude(&self, outcome: &CycleOutcome, engine: State, league: &LeagueState, judged: Judged, position: Position) -> Plan {
+        let context = self.context;
+        let command = Command {
+            decision: outcome.decision,
+            reason: outcome.reason.as_str(),
+            causes: &outcome.causes,
+            challenger_linf: Num::new(outcome.scores.linf),
+            now_ms: milliseconds(context.now),
+        };
+        let league = match league::apply(self.config, league, &command) {
+            Ok((league, _)) => league,
+            Err(error) => {
+                let message = format!("The league cannot carry out {}: {error}", outcome.decision.as_str());
+                return Plan::wait(self.stage.step(), Reason::StateMismatch, message, context.settings.interval, position);
+            }
+        };
+        let mut book = Book { engine, league, ..context.book.clone() };
+        let passed_watch = outcome.decision == Decision::Hold && outcome.reason == CycleReason::WatchPassed;
+        match outcome.decision {
+            Decision::Canary => {
+                let weight = context.settings.step(0).map_or(1, |step| step.weight.get());
+                granted(&mut book, Grant::Step { index: 0, weight }, context.now);
+                self.raise(Kind::GateEval, Step::StoppingMirror, book, judged, &position)
+            }
+            Decision::Promote => {
+                self.promote(&mut book);
+                self.raise(Kind::PromoteAttest, Step::Shifting, book, judged, &position)
+            }
+            Decision::Hold if passed_watch => {
+                granted(&mut book, Grant::Settled, context.now);
+                self.raise(Kind::GateEval, Step::CleaningUp, book, judged, &position)
+            }
+            Decision::Hold => self.hold(outcome, book, judged, position),
+            Decision::Reject | Decision::Rollback | Decision::Abort | Decision::Fallback => {
+                self.refuse(outcome, book, judged, position)
+            }
+        }
+    }
+
+    /// The pointer moves to pods that already run; the former champion stays, and its evidence is frozen.
+    fn promote(&self, book: &mut Book) {
+        let revision = self.context.life.revision.clone();
+        let former = std::mem::replace(&mut book.champion, revision);
+        granted(book, Grant::Promotion, self.context.now);
+        if let Some(life) = &mut book.life {
+            life.former_champion = Some(former);
+            life.frozen_reference.clone_from(&self.evidence.reference);
+        }
+    }
+
+    fn raise(&self, kind: Kind, step: Step, book: Book, judged: Judged, position: &Position) -> Plan {
+        let draft = self.draft(kind, &judged);
+        let record = Record { draft, book: Some(book), withdrawal: None };
+        let message = judged.sentence();
+        Plan::record(step, Reason::StagePassed, message, record, position.fresh_stage()).with_judgement(judged)
+    }
+
+    fn hold(&self, outcome: &CycleOutcome, book: Book, judged: Judged, position: Position) -> Plan {
+        let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
+        let message = judged.sentence();
+        let baseline = outcome.reason == CycleReason::BaselineRecorded;
+        let reason = if baseline { Reason::BaselineRecorded } else { Reason::EvidenceUnknown };
+        if baseline || self.may_note(&position, &causes) {
+            let position = Position { noted: Some(Note { at: self.context.now, causes }), ..position };
+            let record = Record { draft: self.draft(Kind::GateEval, &judged), book: Some(book), withdrawal: None };
+            return Plan::record(self.stage.step(), reason, message, record, position).with_judgement(judged);
+        }
+        Plan::wait(self.stage.step(), reason, message, self.context.settings.interval, position).with_judgement(judged)
+    }
+
+    fn refuse(&self, outcome: &CycleOutcome, mut book: Book, judged: Judged, position: Position) -> Plan {
+        let live = self.context.life.had_live_traffic;
+        let verdict = Verdict::of_end(live);
+        let kind = if live { Kind::Rollback } else { Kind::Rejection };
+        records::withdraw_life(&mut book, verdict, self.context.now);
+        let message = judged.sentence();
+        let reason = match outcome.reason {
+            CycleReason::StubEvidence | CycleReason::NonPositiveStep => Reason::GateFailed,
+            _ if judged.deadline_exceeded() => Reason::DeadlineExceeded,
+            _ => Reason::GateFailed,
+        };
+        let record = Record { draft: self.draft(kind, &judged), book: Some(book), withdrawal: Some(verdict) };
+        Plan::record(Step::Withdrawing, reason, message, record, position).with_judgement(judged)
+    }
+
+    fn draft(&self, kind: Kind, judged: &Judged) -> penin_ledger::Draft {
+        let context = self.context;
+        let life = context.life;
+        records::judgement(context.snapshot, kind, &life.revision, &life.challenger.uid, context.now, judged)
+    }
+
+    fn judged(
+        &self,
+        assessment: Option<Assessment>,
+        outcome: Option<CycleOutcome>,
+        inputs: &Inputs,
+        note: Option<&str>,
+    ) -> Judged {
+        Judged::new(self.stage.engine(), assessment, outcome, &inputs.unknown, self.evidence, self.share(), note)
+    }
+}
+
+/// Gives a grant: deadlines count from now, and its effect is still to be seen.
+fn granted(book: &mut Book, grant: Grant, now: Timestamp) {
+    let Some(life) = &mut book.life else { return };
+    *life = Life {
+        had_live_traffic: life.had_live_traffic || grant.is_live(),
+        grant,
+        granted_at: now,
+        effect_recorded: false,
+        ..life.clone()
+    };
+}
+
+fn candidate(revision: &RevisionRef) -> Candidate {
+    Candidate { name: revision.name.clone(), digest: Some(format!("sha256:{}", revision.digest)), stub: false }
+}
+
+/// New causes are worth an entry, once a minute at most.
+fn may_note(position: &Position, causes: &[String], now: Timestamp) -> bool {
+    position.noted.as_ref().is_none_or(|noted| {
+        noted.causes != causes && now.duration_since(noted.at) >= super::life::span(NOTE_EVERY)
+    })
+}
+
+fn size_of(snapshot: &Snapshot, revision: &str) -> Option<PodRequests> {
+    snapshot.revision(revision).deployment?.requests
+}
+
+/// Checks of the ledger, the gates, the engine and the route, as "satisfied of declared".
+fn outside_checks(snapshot: &Snapshot, book: &Book) -> OutsideChecks {
+    let hash = book.state_hash().ok();
+    let remembered = snapshot.remembered.state_hash.is_none() || snapshot.remembered.state_hash == hash;
+    let route_accepted = route::is_accepted(snapshot);
+    OutsideChecks {
+        memory: [hash.is_some(), remembered].into_iter().collect(),
+        policy: snapshot.gates.answered,
+        meta: [hash.is_some(), snapshot.ledger.problem.is_none()].into_iter().collect::<Checks>(),
+        router: [route_accepted].into_iter().collect(),
+    }
+}
+
+/// Cycle 0: the champion as the candidate, with no traffic involved.
+#[must_use]
+pub fn baseline(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    book: &Book,
+    evidence: &Evidence,
+    position: Position,
+    now: Timestamp,
+) -> Plan {
+    let config = match &snapshot.gates.config {
+        Ok(config) => config,
+        Err(problems) => {
+            return Plan::wait(Step::Idle, Reason::GateInvalid, problems.join("; "), settings.interval, position);
+        }
+    };
+    let checks = outside_checks(snapshot, book);
+    let judgement = Judgement {
+        config,
+        scores: &snapshot.gates.scores,
+        declared: &snapshot.gates.declared,
+        // The champion is its own measure of cost.
+        cost: relative_cost(size_of(snapshot, &book.champion.name), size_of(snapshot, &book.champion.name)),
+        checks: &checks,
+    };
+    let found = inputs(evidence, &judgement, position.evaluations, None);
+    let input = found.cycle(candidate(&book.champion), EngineStage::Direct, None);
+    let (outcome, engine) = match master::run_cycle(config, &book.engine, &input) {
+        Ok(result) => result,
+        Err(error) => {
+            let message = format!("The engine cannot judge the champion: {error}");
+            return Plan::wait(Step::Idle, Reason::StateMismatch, message, settings.interval, position);
+        }
+    };
+    let material = Material { config, state: &book.engine, input: &input, evidence, observation: None, league: None };
+    let judged = Judged::new(EngineStage::Direct, None, Some(outcome.clone()), &found.unknown, evidence, None, None)
+        .with_material(&material);
+    let recorded = outcome.reason == CycleReason::BaselineRecorded;
+    let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
+    let message = format!("Champion {}: {}", book.champion.name, judged.sentence());
+    let reason = if recorded { Reason::BaselineRecorded } else { Reason::EvidenceUnknown };
+    if !recorded && !may_note(&position, &causes, now) {
+        return Plan::wait(Step::Idle, reason, message, settings.interval, position).with_judgement(judged);
+    }
+    let mut book = Book { engine, ..book.clone() };
+    if recorded
+        && book.league.stage == LeagueStage::Idle
+        && let Ok(league) = league::register(&book.league, &book.champion.name, Num::new(outcome.scores.linf))
+    {
+        book.league = league;
+    }
+    let draft = records::judgement(snapshot, Kind::GateEval, &book.champion, &snapshot.key.uid, now, &judged);
+    let position = Position { noted: Some(Note { at: now, causes }), ..position };
+    let record = Record { draft, book: Some(book), withdrawal: None };
+    Plan::record(Step::Idle, reason, message, record, position).with_judgement(judged)
+}
+
+/// Why evidence is missing, by input, as it stands in entries.
+#[must_use]
+pub fn reasons(unknown: &BTreeMap<&'static str, crate::scoring::Unknown>) -> BTreeMap<String, String> {
+    unknown.iter().map(|(input, unknown)| ((*input).to_owned(), unknown.to_string())).collect()
+}

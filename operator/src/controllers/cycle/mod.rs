@@ -1,0 +1,32 @@
+//! The controller of `PeninCycle`: the only one that touches traffic.
+//!
+//! | file | what |
+//! |---|---|
+//! | `observe` | reads everything that a pass needs into a `Snapshot` |
+//! | `decide` | the order of the questions; `adoption`, `idle`, `life`, `deletion` answer them, `judge` asks the engine |
+//! | `plan`, `records` | what a decision is made of: at most one ledger entry or one write |
+//! | `apply` | carries it out |
+//! | `status` | what people see |
+//! | `book`, `position` | what is remembered: grants in the ledger, timers in the status |
+
+pub mod adoption;
+pub mod apply;
+pub mod book;
+pub mod decide;
+pub mod deletion;
+pub mod idle;
+pub mod judge;
+pub mod judged;
+pub mod life;
+pub mod observe;
+pub mod plan;
+pub mod pods;
+pub mod position;
+pub mod reconcile;
+pub mod records;
+pub mod route;
+pub mod settings;
+pub mod snapshot;
+pub mod status;
+
+pub use reconcile::run;

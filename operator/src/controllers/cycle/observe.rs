@@ -1,0 +1,274 @@
+//! Reading the world: every call bounded, everything live. Triggers come from watches; decisions never do.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PodTemplateSpec, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::ListParams;
+use kube::{Api, Client, Resource as _, ResourceExt as _};
+use penin_api::foreign::HttpRoute;
+use penin_api::names::{ANNOTATION_ABORT, FINALIZER_CHALLENGER, FINALIZER_CYCLE, LABEL_CYCLE, LABEL_REVISION};
+use penin_api::v1alpha1::{Challenger, PeninCycle, PromotionGate};
+
+use super::book::Book;
+use super::position::Position;
+use super::settings::Settings;
+use super::snapshot::{Candidate, CycleKey, DeploymentView, LedgerView, Remembered, RevisionView, Snapshot, Target};
+use crate::adapters::traffic::{self, Split};
+use crate::controllers::gate;
+use crate::runtime::random;
+use crate::services::ledger::LedgerService;
+use crate::workload::{self, Home, Revision, Rollout};
+
+/// Most objects of one kind that a pass reads. More than these are a sign of trouble, not of load.
+const MOST: u32 = 500;
+
+/// Why a pass could not read the world.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The API server.
+    #[error(transparent)]
+    Api(#[from] Box<kube::Error>),
+    /// No entropy for a token.
+    #[error(transparent)]
+    Entropy(#[from] random::NoEntropy),
+    /// An object without the fields that the API server always sets.
+    #[error("{0} has no {1}")]
+    Incomplete(&'static str, &'static str),
+}
+
+impl From<kube::Error> for ObserveError {
+    fn from(error: kube::Error) -> Self {
+        Self::Api(Box::new(error))
+    }
+}
+
+/// Everything of one cycle, read at one time.
+///
+/// # Errors
+/// [`ObserveError`]; a target or gate that is missing is no error but part of the snapshot.
+pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle) -> Result<Snapshot, ObserveError> {
+    let key = key_of(cycle)?;
+    let namespace = key.namespace.as_str();
+    let of_cycle = ListParams::default().labels(&format!("{LABEL_CYCLE}={}", workload::cycle_label(&key.name))).limit(MOST);
+    let all = ListParams::default().limit(MOST);
+    let named = ListParams::default().fields(&format!("spec.cycleRef.name={}", key.name)).limit(MOST);
+    let challengers_api = Api::<Challenger>::namespaced(client.clone(), namespace);
+    let gates_api = Api::<PromotionGate>::namespaced(client.clone(), namespace);
+    let deployments_api = Api::<Deployment>::namespaced(client.clone(), namespace);
+    let services_api = Api::<Service>::namespaced(client.clone(), namespace);
+    let slices_api = Api::<EndpointSlice>::namespaced(client.clone(), namespace);
+    let routes_api = Api::<HttpRoute>::namespaced(client.clone(), namespace);
+    let (challengers, gates, deployments, services, slices, route) = tokio::try_join!(
+        challengers_api.list(&named),
+        gates_api.list(&all),
+        deployments_api.list(&of_cycle),
+        services_api.list(&all),
+        slices_api.list(&of_cycle),
+        routes_api.get_opt(&key.name),
+    )?;
+    let target_object = target_of(client, namespace, &cycle.spec.target_ref.name).await?;
+    let settings = Settings::parse(&key.name, &cycle.spec);
+    let target = target_object.as_ref().map_err(Clone::clone).and_then(|object| resolve_target(object, &key, cycle));
+    let book = stored_book(ledger, &key).await;
+    let mut snapshot = Snapshot {
+        deleting: cycle.meta().deletion_timestamp.is_some(),
+        has_finalizer: cycle.finalizers().iter().any(|name| name == FINALIZER_CYCLE),
+        ledger: LedgerView { problem: ledger.problem() },
+        gates: gate::combine(cycle, &gates.items),
+        candidates: candidates(&challengers.items, target_object.as_ref(), &key, cycle),
+        revisions: revisions(&key, &deployments.items, &services.items, &slices.items),
+        remembered: remembered(cycle),
+        fresh_token: random::token()?.parse().map_err(|_| ObserveError::Incomplete("a random token", "128 bits"))?,
+        conflict: None,
+        selector_conflicts: Vec::new(),
+        evidence: None,
+        settings,
+        book,
+        target,
+        route,
+        key,
+    };
+    snapshot.selector_conflicts = selector_conflicts(&snapshot, &services.items);
+    if let (Ok(settings), Ok(None), Ok(target)) = (&snapshot.settings, &snapshot.book, &snapshot.target) {
+        // Conflicts decide about adoption only; afterwards ours is the older route.
+        let others = Api::<HttpRoute>::all(client.clone()).list(&all).await?;
+        let intent = super::route::intent(&snapshot, settings, &target.revision.name, &Split::ChampionOnly);
+        snapshot.conflict = traffic::conflicts(&intent, snapshot.route.as_ref(), &others.items);
+    }
+    Ok(snapshot)
+}
+
+fn key_of(cycle: &PeninCycle) -> Result<CycleKey, ObserveError> {
+    let namespace = cycle.namespace().ok_or(ObserveError::Incomplete("the PeninCycle", "namespace"))?;
+    let uid = cycle.uid().ok_or(ObserveError::Incomplete("the PeninCycle", "uid"))?;
+    let owner = cycle.controller_owner_ref(&()).ok_or(ObserveError::Incomplete("the PeninCycle", "name"))?;
+    Ok(CycleKey {
+        home: Home { namespace: namespace.clone(), cycle: cycle.name_any(), owner },
+        name: cycle.name_any(),
+        generation: cycle.metadata.generation.unwrap_or(0),
+        namespace,
+        uid,
+    })
+}
+
+/// The target as the API server's own JSON, so that a field that this program does not know is noticed.
+async fn target_of(client: &Client, namespace: &str, name: &str) -> Result<Result<Deployment, String>, ObserveError> {
+    let request = kube::core::Request::new(Deployment::url_path(&(), Some(namespace)))
+        .get(name, &kube::api::GetParams::default())
+        .map_err(|error| ObserveError::from(kube::Error::BuildRequest(error)))?;
+    match client.request::<serde_json::Value>(request).await {
+        Ok(raw) => Ok(workload::parse_target(raw).map_err(|error| error.to_string())),
+        Err(kube::Error::Api(status)) if status.is_not_found() => {
+            Ok(Err(format!("spec.targetRef.name: Deployment {name} does not exist")))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn resolve_target(object: &Deployment, key: &CycleKey, cycle: &PeninCycle) -> Result<Target, String> {
+    let revision = workload::resolve(object, &key.name, &[]).map_err(|error| error.to_string())?;
+    Ok(Target { revision, rollout: Rollout::new(object, cycle.spec.revisions.progress_deadline.to_std()) })
+}
+
+async fn stored_book(ledger: &LedgerService, key: &CycleKey) -> Result<Option<Book>, super::book::BookError> {
+    match ledger.state(&key.state_key()).await {
+        Ok(None) => Ok(None),
+        Ok(Some(bytes)) => Book::parse(&bytes).map(Some),
+        Err(problem) => Err(super::book::BookError::Unreadable(problem)),
+    }
+}
+
+fn remembered(cycle: &PeninCycle) -> Remembered {
+    let status = cycle.status.as_ref();
+    Remembered {
+        cycle: status.and_then(|status| status.cycle).map(|cycle| cycle.get()),
+        state_hash: status.and_then(|status| status.state_hash.clone()),
+    }
+}
+
+fn candidates(
+    challengers: &[Challenger],
+    target: Result<&Deployment, &String>,
+    key: &CycleKey,
+    cycle: &PeninCycle,
+) -> Vec<Candidate> {
+    let mut candidates: Vec<Candidate> = challengers
+        .iter()
+        .filter_map(|challenger| candidate(challenger, target, key, cycle))
+        .collect();
+    candidates.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+    candidates
+}
+
+fn candidate(
+    challenger: &Challenger,
+    target: Result<&Deployment, &String>,
+    key: &CycleKey,
+    cycle: &PeninCycle,
+) -> Option<Candidate> {
+    let status = challenger.status.clone().unwrap_or_default();
+    let revision: Result<Revision, String> = target.map_err(Clone::clone).and_then(|target| {
+        workload::resolve(target, &key.name, &challenger.spec.containers).map_err(|error| error.to_string())
+    });
+    let acknowledged = |last: Option<&penin_api::v1alpha1::cycle::CommandAcknowledgement>, id: &str| {
+        last.is_some_and(|command| command.id == id)
+    };
+    let own = challenger.annotations().get(ANNOTATION_ABORT).filter(|id| !acknowledged(status.last_command.as_ref(), id));
+    let cycles = cycle
+        .annotations()
+        .get(ANNOTATION_ABORT)
+        .filter(|id| !acknowledged(cycle.status.as_ref().and_then(|status| status.last_command.as_ref()), id));
+    let position = status.position.as_ref();
+    Some(Candidate {
+        name: challenger.name_any(),
+        uid: challenger.uid()?,
+        generation: challenger.metadata.generation.unwrap_or(0),
+        created: challenger.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        deleting: challenger.meta().deletion_timestamp.is_some(),
+        has_finalizer: challenger.finalizers().iter().any(|name| name == FINALIZER_CHALLENGER),
+        phase: status.phase,
+        pending_withdrawal: position.and_then(|position| position.outcome),
+        abort: own.cloned(),
+        cycle_abort: cycles.cloned(),
+        revision,
+        position: position.map(|position| Position::from_api(&position.timers)).unwrap_or_default(),
+        status,
+    })
+}
+
+fn revisions(
+    key: &CycleKey,
+    deployments: &[Deployment],
+    services: &[Service],
+    slices: &[EndpointSlice],
+) -> BTreeMap<String, RevisionView> {
+    let mut views: BTreeMap<String, RevisionView> = BTreeMap::new();
+    for deployment in deployments {
+        views.entry(deployment.name_any()).or_default().deployment = Some(view_of(key, deployment));
+    }
+    for service in services.iter().filter(|service| is_ours(key, service.owner_references())) {
+        views.entry(service.name_any()).or_default().service_uid = service.uid();
+    }
+    for (name, view) in &mut views {
+        view.ready_endpoints = workload::ready_endpoints(slices.iter().filter(|slice| {
+            slice.labels().get("kubernetes.io/service-name").is_some_and(|service| service == name)
+                && slice.labels().get(LABEL_REVISION).is_none_or(|revision| revision == name)
+        }));
+    }
+    views
+}
+
+fn view_of(key: &CycleKey, deployment: &Deployment) -> DeploymentView {
+    let spec = deployment.spec.as_ref();
+    let name = deployment.name_any();
+    let conditions = deployment.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let problem = conditions
+        .iter()
+        .find(|condition| {
+            (condition.type_ == "Progressing" && condition.status == "False")
+                || (condition.type_ == "ReplicaFailure" && condition.status == "True")
+        })
+        .and_then(|condition| condition.message.clone());
+    DeploymentView {
+        uid: deployment.uid().unwrap_or_default(),
+        replicas: spec.and_then(|spec| spec.replicas).unwrap_or(1),
+        created: deployment.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        ours: is_ours(key, deployment.owner_references()),
+        digest: spec.and_then(|spec| workload::live_digest(&spec.template, &name).ok()).map(|digest| digest.to_string()),
+        problem,
+        limits: spec.map(|spec| (limit(&spec.template, "cpu"), limit(&spec.template, "memory"))).unwrap_or_default(),
+        requests: spec.and_then(|spec| workload::pod_requests(&spec.template)),
+    }
+}
+
+/// Limit of one pod; none when a container has none.
+fn limit(template: &PodTemplateSpec, resource: &str) -> Option<f64> {
+    let containers = &template.spec.as_ref()?.containers;
+    containers
+        .iter()
+        .map(|container| workload::quantity_value(container.resources.as_ref()?.limits.as_ref()?.get(resource)?).ok())
+        .sum()
+}
+
+fn is_ours(key: &CycleKey, owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]) -> bool {
+    owners.iter().any(|owner| owner.uid == key.uid)
+}
+
+/// Services that would select pods of any revision that exists or is about to exist.
+fn selector_conflicts(snapshot: &Snapshot, services: &[Service]) -> Vec<String> {
+    let target = snapshot.target.as_ref().ok().map(|target| &target.revision);
+    let candidates = snapshot.candidates.iter().filter_map(|candidate| candidate.revision.as_ref().ok());
+    let mut names: Vec<String> = target
+        .into_iter()
+        .chain(candidates)
+        .filter_map(|revision| Some((revision, revision.template.metadata.as_ref()?.labels.as_ref()?)))
+        .flat_map(|(_, labels)| workload::selector_conflicts(services, labels, &snapshot.key.uid))
+        .collect();
+    names.sort();
+    names.dedup();
+    names.truncate(workload::MAX_CONFLICTS);
+    names
+}

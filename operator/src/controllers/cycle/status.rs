@@ -1,0 +1,496 @@
+//! What people and tools see of a cycle and its challengers: pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
+use penin_api::conditions::{self, Activity, ConditionStatus, ConditionType, Finding, Reason};
+use penin_api::v1alpha1::cycle::{
+    ActiveChallenger, ChampionStatus, CommandAcknowledgement, CommandResult, LedgerHead, RevisionRole, RevisionStatus,
+    WeightStatus,
+};
+use penin_api::v1alpha1::{ChallengerPhase, ChallengerStatus, PeninCycleStatus};
+use penin_api::v1alpha1::{DecisionRecord, challenger::{LifePosition, LifeState, ShareStatus}};
+use penin_api::values::{Percent, UnsignedString};
+
+use super::apply::Outcome;
+use super::book::{Book, Grant, Life, RevisionRef, Verdict};
+use super::plan::{Action, Plan, Step};
+use super::snapshot::{Candidate, Snapshot};
+
+/// Most revisions that a cycle's status lists.
+const MOST_REVISIONS: usize = 16;
+/// Most failed revisions that a cycle's status remembers.
+const MOST_FAILED: usize = 20;
+
+/// What a pass found and did, from which both statuses are made.
+pub struct Seen<'a> {
+    /// The world before the pass.
+    pub snapshot: &'a Snapshot,
+    /// What was decided.
+    pub plan: &'a Plan,
+    /// What became of it.
+    pub outcome: &'a Outcome,
+    /// Head of the ledger after it.
+    pub head: Option<(u64, String)>,
+    /// The time of the pass.
+    pub now: Timestamp,
+}
+
+impl Seen<'_> {
+    /// The book as it stands after the pass: a recorded entry moves it, a queued withdrawal does not.
+    #[must_use]
+    pub fn book(&self) -> Option<&Book> {
+        let before = self.snapshot.book.as_ref().ok().and_then(Option::as_ref);
+        match (&self.plan.action, self.outcome) {
+            (Action::Record(record), Outcome::Recorded { .. }) => record.book.as_ref(),
+            _ => before,
+        }
+    }
+
+    /// Number of the entry that the pass wrote.
+    fn entry(&self) -> Option<u64> {
+        match self.outcome {
+            Outcome::Recorded { sequence } => Some(*sequence),
+            _ => None,
+        }
+    }
+
+    fn decision(&self) -> Option<DecisionRecord> {
+        let judged = self.plan.judged.as_ref()?;
+        let mut decision = judged.decision_record()?;
+        decision.entry = self.entry().map(UnsignedString::from);
+        decision.time = MicroTime(self.now);
+        Some(decision)
+    }
+}
+
+/// The cycle's status after a pass.
+#[must_use]
+pub fn cycle(before: &PeninCycleStatus, seen: &Seen<'_>) -> PeninCycleStatus {
+    let mut status = before.clone();
+    let snapshot = seen.snapshot;
+    let book = seen.book();
+    status.observed_generation = Some(snapshot.key.generation);
+    if let Some(book) = book {
+        status.champion = Some(champion(before, book, snapshot, seen.now));
+        status.cycle = Some(UnsignedString::from(book.engine.cycle));
+        status.state_hash = book.state_hash().ok();
+    }
+    status.challenger = book.and_then(|book| book.life.as_ref()).map(|life| active(life, seen));
+    status.target_revision = snapshot.target.as_ref().ok().map(|target| target.revision.name.clone());
+    status.revisions = revisions(book, snapshot);
+    status.failed_revisions = failed(before, book, seen);
+    if let Some((size, root)) = &seen.head
+        && (seen.entry().is_some() || status.ledger.is_none())
+    {
+        status.ledger = Some(LedgerHead { size: UnsignedString::from(*size), root: root.clone() });
+    }
+    if let Some(decision) = seen.decision() {
+        status.last_decision = Some(decision);
+    }
+    let lives = book.is_some_and(|book| book.life.is_some());
+    status.timers = (!lives).then(|| seen.plan.position.to_api());
+    acknowledge(&mut status.last_command, snapshot.candidates.iter().find_map(|c| c.cycle_abort.as_ref()), book);
+    for finding in findings(seen, book) {
+        conditions::set(&mut status.conditions, finding, snapshot.key.generation, seen.now);
+    }
+    let (ready, activity) = summary(seen, book);
+    let (reason, message) = (seen.plan.reason, seen.plan.message.as_str());
+    conditions::set_summary(&mut status.conditions, ready, activity, reason, message, snapshot.key.generation, seen.now);
+    status
+}
+
+fn champion(before: &PeninCycleStatus, book: &Book, snapshot: &Snapshot, now: Timestamp) -> ChampionStatus {
+    let RevisionRef { name, digest } = &book.champion;
+    let since = before.champion.as_ref().filter(|known| known.revision == *name).map(|known| known.since.clone());
+    ChampionStatus {
+        revision: name.clone(),
+        digest: digest.clone(),
+        deployment: name.clone(),
+        service: name.clone(),
+        since: since.unwrap_or_else(|| Time(Timestamp::from_second(now.as_second()).unwrap_or(now))),
+        ready_endpoints: snapshot.revision(name).ready_endpoints,
+    }
+}
+
+fn active(life: &Life, seen: &Seen<'_>) -> ActiveChallenger {
+    let share = seen.plan.judged.as_ref().and_then(|judged| judged.share.clone());
+    ActiveChallenger {
+        name: life.challenger.name.clone(),
+        revision: Some(life.revision.name.clone()),
+        stage: phase_of(life, seen.plan.step),
+        weight: WeightStatus {
+            wanted: Percent::saturating(wanted_weight(life)),
+            written: Percent::saturating(written_weight(seen.snapshot, &life.revision.name)),
+            measured: share.as_ref().and_then(|share| share.measured.clone()),
+            samples: share.and_then(|share| share.samples),
+        },
+    }
+}
+
+fn wanted_weight(life: &Life) -> u8 {
+    match &life.grant {
+        Grant::Step { weight, .. } => *weight,
+        Grant::Promotion | Grant::Settled => 100,
+        Grant::Shadow | Grant::Withdrawn { .. } => 0,
+    }
+}
+
+/// The live weight that the route gives to a Service, as it was read; 0 without a route.
+fn written_weight(snapshot: &Snapshot, service: &str) -> u8 {
+    let rule = snapshot.route.as_ref().and_then(|route| route.spec.rules.first());
+    let weight = rule.and_then(|rule| rule.backend_refs.iter().find(|backend| backend.name == service)).map(|b| b.weight);
+    u8::try_from(weight.unwrap_or(0)).unwrap_or(u8::MAX).min(100)
+}
+
+/// The phase follows traffic.
+#[must_use]
+pub fn phase_of(life: &Life, step: Step) -> ChallengerPhase {
+    match (&life.grant, step) {
+        (Grant::Shadow, Step::StartingPods | Step::EnteringRoute | Step::Idle) => ChallengerPhase::Pending,
+        (Grant::Shadow, _) => ChallengerPhase::Shadow,
+        (Grant::Step { .. }, Step::AddingCapacity) => ChallengerPhase::Promoting,
+        (Grant::Step { .. }, _) => ChallengerPhase::Canary,
+        (Grant::Promotion, Step::Shifting) => ChallengerPhase::Promoting,
+        (Grant::Promotion, _) => ChallengerPhase::Watching,
+        (Grant::Settled, _) => ChallengerPhase::Promoted,
+        (Grant::Withdrawn { verdict }, _) => final_phase(*verdict),
+    }
+}
+
+/// The phase of a verdict.
+#[must_use]
+pub const fn final_phase(verdict: Verdict) -> ChallengerPhase {
+    match verdict {
+        Verdict::Rejected => ChallengerPhase::Rejected,
+        Verdict::RolledBack => ChallengerPhase::RolledBack,
+        Verdict::Aborted => ChallengerPhase::Aborted,
+        Verdict::Superseded => ChallengerPhase::Superseded,
+        Verdict::Promoted => ChallengerPhase::Promoted,
+    }
+}
+
+fn revisions(book: Option<&Book>, snapshot: &Snapshot) -> Vec<RevisionStatus> {
+    let life = book.and_then(|book| book.life.as_ref());
+    let role = |name: &str| {
+        let is = |revision: Option<&RevisionRef>| revision.is_some_and(|revision| revision.name == name);
+        if is(book.map(|book| &book.champion)) {
+            RevisionRole::Champion
+        } else if is(life.and_then(|life| life.former_champion.as_ref())) {
+            RevisionRole::Previous
+        } else if is(life.map(|life| &life.revision)) {
+            RevisionRole::Challenger
+        } else {
+            RevisionRole::Retained
+        }
+    };
+    let with_pods = snapshot.revisions.iter().filter_map(|(name, view)| Some((name, view, view.deployment.as_ref()?)));
+    with_pods
+        .take(MOST_REVISIONS)
+        .map(|(name, view, deployment)| RevisionStatus {
+            name: name.clone(),
+            role: role(name),
+            desired: u32::try_from(deployment.replicas).unwrap_or(0),
+            ready: view.ready_endpoints,
+        })
+        .collect()
+}
+
+fn failed(before: &PeninCycleStatus, book: Option<&Book>, seen: &Seen<'_>) -> Vec<String> {
+    let mut failed = before.failed_revisions.clone();
+    let life = book.and_then(|book| book.life.as_ref());
+    let withdrawn = life.filter(|life| {
+        matches!(life.grant, Grant::Withdrawn { verdict: Verdict::Rejected | Verdict::RolledBack })
+    });
+    if let Some(life) = withdrawn
+        && !failed.contains(&life.revision.name)
+    {
+        failed.push(life.revision.name.clone());
+    }
+    if let Some(champion) = book.map(|book| &book.champion.name) {
+        failed.retain(|name| name != champion);
+    }
+    let surplus = failed.len().saturating_sub(MOST_FAILED);
+    failed.drain(..surplus);
+    let _ = seen;
+    failed
+}
+
+fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
+    use ConditionType::{Accepted, Adopted, LedgerAvailable, ResolvedRefs, Suspended, TargetChanged, TrafficProgrammed};
+    let snapshot = seen.snapshot;
+    let plan = seen.plan;
+    let blocked = plan.step == Step::Blocked;
+    let target = snapshot.target.as_ref();
+    let accepted = match (&snapshot.settings, blocked) {
+        (Err(problems), _) => Finding::new(Accepted, false, Reason::InvalidSpec, problems.join("; ")),
+        (Ok(_), true) => Finding::new(Accepted, false, plan.reason, &plan.message),
+        (Ok(_), false) => Finding::new(Accepted, true, Reason::Accepted, "The specification can be carried out"),
+    };
+    let resolved = match (target, &snapshot.gates.config) {
+        (Err(problem), _) => Finding::new(ResolvedRefs, false, Reason::TargetNotFound, problem),
+        (Ok(_), Err(problems)) => Finding::new(ResolvedRefs, false, Reason::GateInvalid, problems.join("; ")),
+        (Ok(_), Ok(_)) => Finding::new(ResolvedRefs, true, Reason::ResolvedRefs, "The target and every gate were found"),
+    };
+    let adopted = match book {
+        Some(book) => Finding::new(Adopted, true, Reason::Adopted, format!("Revision {} serves", book.champion.name)),
+        None => Finding::new(Adopted, false, plan.reason, &plan.message),
+    };
+    let ledger = match &snapshot.ledger.problem {
+        None => Finding::new(LedgerAvailable, true, Reason::LedgerAvailable, "Decisions can be recorded"),
+        Some(problem) => Finding::new(LedgerAvailable, false, Reason::LedgerUnavailable, problem),
+    };
+    let programmed = match plan.reason {
+        Reason::RouteNotAccepted | Reason::RouteConflict => Finding::new(TrafficProgrammed, false, plan.reason, &plan.message),
+        _ if plan.position.seen.is_some() => {
+            Finding::new(TrafficProgrammed, true, Reason::RouteAccepted, "Every parent has accepted the route")
+        }
+        _ => Finding::new(TrafficProgrammed, ConditionStatus::Unknown, Reason::Pending, "The route was not yet seen to be accepted"),
+    };
+    let changed = match (target, book) {
+        (Ok(target), Some(book)) if is_new_target(book, &target.revision.name, seen) => Finding::new(
+            TargetChanged, true, Reason::TargetChanged,
+            format!("The target's template is now {}; create a Challenger to try it", target.revision.name),
+        ),
+        _ => Finding::new(TargetChanged, false, Reason::TargetUnchanged, "The target's template is the one that was adopted"),
+    };
+    let suspended = snapshot.settings.as_ref().is_ok_and(|settings| settings.suspend);
+    let suspension = if suspended {
+        Finding::new(Suspended, true, Reason::Suspended, "Nothing is raised; what takes traffic away goes on")
+    } else {
+        Finding::new(Suspended, false, Reason::NotSuspended, "Not suspended")
+    };
+    vec![accepted, resolved, adopted, programmed, ledger, changed, suspension]
+}
+
+/// Whether the target's template differs from the one that was adopted. A promotion of another Challenger is not a
+/// change of the target.
+fn is_new_target(book: &Book, target: &str, seen: &Seen<'_>) -> bool {
+    let _ = seen;
+    book.adopted_target.as_deref().is_some_and(|adopted| adopted != target)
+}
+
+fn summary(seen: &Seen<'_>, book: Option<&Book>) -> (ConditionStatus, Activity) {
+    let plan = seen.plan;
+    if matches!(plan.reason, Reason::NoHealthyBackend) {
+        return (ConditionStatus::False, Activity::Stalled);
+    }
+    match (plan.step, book) {
+        (Step::Blocked, Some(_)) => (ConditionStatus::False, Activity::Stalled),
+        (Step::Blocked, None) => (ConditionStatus::False, Activity::Stalled),
+        (Step::Adopting | Step::Releasing, _) | (_, None) => (ConditionStatus::False, Activity::Reconciling),
+        (Step::Idle, Some(_)) => (ConditionStatus::True, Activity::Settled),
+        (_, Some(_)) => (ConditionStatus::True, Activity::Reconciling),
+    }
+}
+
+fn acknowledge(last: &mut Option<CommandAcknowledgement>, id: Option<&String>, book: Option<&Book>) {
+    let Some(id) = id else { return };
+    let withdrawn = book
+        .and_then(|book| book.life.as_ref())
+        .is_none_or(|life| matches!(life.grant, Grant::Withdrawn { .. }));
+    if withdrawn {
+        *last = Some(CommandAcknowledgement {
+            id: id.chars().take(63).collect(),
+            verb: "abort".to_owned(),
+            result: CommandResult::Completed,
+            message: "No challenger is in flight any more".to_owned(),
+        });
+    }
+}
+
+/// The statuses of the challengers that this pass says something about, by name.
+#[must_use]
+pub fn challengers(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
+    let book = seen.book();
+    let life = book.and_then(|book| book.life.as_ref());
+    let mut behind = 0_usize;
+    let mut statuses = Vec::new();
+    for candidate in &seen.snapshot.candidates {
+        let status = if let Some(life) = life.filter(|life| life.challenger.uid == candidate.uid) {
+            Some(living(candidate, life, seen))
+        } else if let Some(verdict) = book.and_then(|book| book.ended(&candidate.uid)) {
+            Some(ended(candidate, verdict, seen))
+        } else if candidate.phase.is_some_and(ChallengerPhase::is_final) {
+            None
+        } else if candidate.abort.is_some() {
+            Some(ended(candidate, Verdict::Aborted, seen))
+        } else {
+            behind += 1;
+            Some(queued(candidate, behind, seen))
+        };
+        if let Some(status) = status.filter(|status| *status != candidate.status) {
+            statuses.push((candidate.name.clone(), status));
+        }
+    }
+    statuses
+}
+
+fn living(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> ChallengerStatus {
+    let plan = seen.plan;
+    let mut status = candidate.status.clone();
+    status.observed_generation = Some(candidate.generation);
+    status.phase = Some(phase_of(life, plan.step));
+    status.message.clone_from(&plan.message);
+    status.revision = Some(life.revision.name.clone());
+    status.digest = Some(life.revision.digest.clone());
+    status.had_live_traffic = life.had_live_traffic;
+    if let Some(decision) = seen.decision() {
+        status.decision = Some(decision);
+    }
+    if let Some(judged) = &plan.judged {
+        if !judged.gates.is_empty() {
+            status.gates.clone_from(&judged.gates);
+        }
+        status.checks.clone_from(&judged.checks);
+        status.evidence.clone_from(&judged.evidence);
+    }
+    let share = plan.judged.as_ref().and_then(|judged| judged.share.clone());
+    status.share = Some(ShareStatus {
+        written: Percent::saturating(written_weight(seen.snapshot, &life.revision.name)),
+        ..share.or(candidate.status.share.clone()).unwrap_or_default()
+    });
+    status.position = Some(position(candidate, life, seen));
+    if let Some(id) = &candidate.abort
+        && matches!(life.grant, Grant::Withdrawn { .. })
+    {
+        status.last_command = Some(completed_abort(id));
+    }
+    set_challenger_conditions(&mut status, candidate.generation, plan, life, seen.now);
+    status
+}
+
+fn completed_abort(id: &str) -> CommandAcknowledgement {
+    CommandAcknowledgement {
+        id: id.chars().take(63).collect(),
+        verb: "abort".to_owned(),
+        result: CommandResult::Completed,
+        message: String::new(),
+    }
+}
+
+fn position(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> LifePosition {
+    let state = state_of(seen.plan.step);
+    let known = candidate.status.position.as_ref().filter(|position| position.state == state);
+    // A withdrawal that the ledger could not take must survive a restart: the book does not know of it.
+    let pending = match (&seen.plan.action, seen.outcome) {
+        (Action::Record(record), Outcome::Queued { .. }) => record.withdrawal.map(final_phase),
+        _ => candidate.pending_withdrawal,
+    };
+    LifePosition {
+        state,
+        since: known.map_or(MicroTime(seen.now), |position| position.since.clone()),
+        step_index: match &life.grant {
+            Grant::Step { index, .. } => u8::try_from(*index).ok(),
+            _ => None,
+        },
+        written_weight: Percent::saturating(written_weight(seen.snapshot, &life.revision.name)),
+        timers: seen.plan.position.to_api(),
+        outcome: match &life.grant {
+            Grant::Withdrawn { verdict } => Some(final_phase(*verdict)),
+            _ => pending,
+        },
+    }
+}
+
+const fn state_of(step: Step) -> LifeState {
+    match step {
+        Step::Blocked | Step::Adopting | Step::Idle => LifeState::Queued,
+        Step::StartingPods => LifeState::Preparing,
+        Step::EnteringRoute | Step::StartingMirror => LifeState::Entering,
+        Step::Shadowing => LifeState::Mirroring,
+        Step::StoppingMirror => LifeState::Unmirroring,
+        Step::Shifting | Step::MeasuringShare => LifeState::Shifting,
+        Step::Observing => LifeState::Observing,
+        Step::AddingCapacity => LifeState::ScalingUp,
+        Step::Watching => LifeState::Watching,
+        Step::Withdrawing | Step::Releasing => LifeState::Withdrawing,
+        Step::Draining => LifeState::Draining,
+        Step::CleaningUp => LifeState::ScalingDown,
+    }
+}
+
+fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, plan: &Plan, life: &Life, now: Timestamp) {
+    use ConditionType::{Accepted, CanaryCompleted, GatesPassed, Promoted, RolledBack, ShadowCompleted};
+    let over = matches!(life.grant, Grant::Withdrawn { .. });
+    let beyond_shadow = matches!(life.grant, Grant::Step { .. } | Grant::Promotion | Grant::Settled) || (over && life.had_live_traffic);
+    let promoted = matches!(life.grant, Grant::Promotion | Grant::Settled);
+    let passed = |type_, holds: bool| {
+        Finding::new(type_, holds, if holds { Reason::StagePassed } else { Reason::Pending }, "")
+    };
+    let mut findings = vec![
+        Finding::new(Accepted, true, Reason::Accepted, "The candidate can run"),
+        passed(ShadowCompleted, beyond_shadow),
+        passed(CanaryCompleted, promoted),
+        Finding::new(Promoted, promoted, if promoted { Reason::Promoted } else { Reason::Pending }, ""),
+        Finding::new(
+            RolledBack,
+            over && life.had_live_traffic,
+            if over && life.had_live_traffic { Reason::RolledBack } else { Reason::Pending },
+            if over { plan.message.clone() } else { String::new() },
+        ),
+    ];
+    if let Some(judged) = plan.judged.as_ref().filter(|judged| judged.outcome.is_some()) {
+        let holds = judged.all_required_passed();
+        let reason = if holds { Reason::GatesPassed } else { Reason::GateFailed };
+        findings.push(Finding::new(GatesPassed, holds, reason, judged.causes.join(", ")));
+    }
+    for finding in findings {
+        conditions::set(&mut status.conditions, finding, generation, now);
+    }
+    let (ready, activity, reason) = match &life.grant {
+        Grant::Settled => (ConditionStatus::True, Activity::Settled, Reason::Promoted),
+        Grant::Withdrawn { verdict } => (ConditionStatus::False, Activity::Stalled, super::records::reason_of(*verdict)),
+        _ => (ConditionStatus::False, Activity::Reconciling, plan.reason),
+    };
+    conditions::set_summary(&mut status.conditions, ready, activity, reason, &plan.message, generation, now);
+}
+
+fn ended(candidate: &Candidate, verdict: Verdict, seen: &Seen<'_>) -> ChallengerStatus {
+    let mut status = candidate.status.clone();
+    status.observed_generation = Some(candidate.generation);
+    status.phase = Some(final_phase(verdict));
+    if let Some(share) = &mut status.share {
+        share.written = Percent::ZERO;
+    }
+    if let Some(position) = &mut status.position {
+        position.state = LifeState::Done;
+        position.written_weight = Percent::ZERO;
+    }
+    if let Some(id) = &candidate.abort {
+        status.last_command = Some(completed_abort(id));
+    }
+    let (ready, activity) = match verdict {
+        Verdict::Promoted => (ConditionStatus::True, Activity::Settled),
+        _ => (ConditionStatus::False, Activity::Stalled),
+    };
+    let message = if status.message.is_empty() { format!("{verdict:?}") } else { status.message.clone() };
+    let reason = super::records::reason_of(verdict);
+    conditions::set_summary(&mut status.conditions, ready, activity, reason, &message, candidate.generation, seen.now);
+    status
+}
+
+fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerStatus {
+    let mut status = candidate.status.clone();
+    status.observed_generation = Some(candidate.generation);
+    status.phase = Some(ChallengerPhase::Pending);
+    let generation = candidate.generation;
+    let (finding, reason) = match &candidate.revision {
+        Err(problem) => {
+            status.message.clone_from(problem);
+            (Finding::new(ConditionType::Accepted, false, Reason::InvalidSpec, problem), Reason::InvalidSpec)
+        }
+        Ok(revision) => {
+            status.revision = Some(revision.name.clone());
+            status.message = match seen.plan.reason {
+                Reason::Suspended => "The cycle is suspended".to_owned(),
+                _ => format!("Number {behind} in the queue"),
+            };
+            (Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run"), Reason::Queued)
+        }
+    };
+    conditions::set(&mut status.conditions, finding, generation, seen.now);
+    let activity = if reason == Reason::InvalidSpec { Activity::Stalled } else { Activity::Reconciling };
+    let message = status.message.clone();
+    conditions::set_summary(&mut status.conditions, ConditionStatus::False, activity, reason, &message, generation, seen.now);
+    status
+}

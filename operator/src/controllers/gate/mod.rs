@@ -1,0 +1,7 @@
+//! The controller of `PromotionGate`, and what several gates mean together.
+
+mod decide;
+mod reconcile;
+
+pub use decide::combine;
+pub use reconcile::run;

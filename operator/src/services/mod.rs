@@ -1,0 +1,6 @@
+//! Long-lived parts that controllers share.
+
+pub mod anchor;
+pub mod evidence;
+pub mod keys;
+pub mod ledger;
