@@ -22,6 +22,7 @@ pub mod proof;
 pub mod publish;
 mod reader;
 mod recover;
+pub mod redact;
 pub mod rollbacks;
 pub mod source;
 pub mod store;

@@ -111,6 +111,8 @@ impl RollbackQueue {
         if !matches!(draft.kind, Kind::Rollback | Kind::Rejection | Kind::Outcome) {
             return Err(QueueError::Kind(draft.kind));
         }
+        let mut draft = draft;
+        crate::redact::body(&mut draft.body);
         Prepared::new(draft.clone())?;
         if self.waiting.len() >= MOST_ROLLBACKS {
             return Err(QueueError::Full);

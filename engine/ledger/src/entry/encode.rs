@@ -11,6 +11,7 @@ use crate::canonical::{self, CanonicalError};
 use crate::dsse::{self, Envelope};
 use crate::entry::BlobRef;
 use crate::hash::{Digest, leaf_hash};
+use crate::redact;
 
 /// A draft that can never become an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +47,12 @@ pub enum DraftError {
     /// A time outside the years 1970 to 9999.
     #[error("time: {0} ms is outside the years 1970 to 9999")]
     Time(i64),
+    /// A JSON blob or state holds a secret. It is named by its digest, so it cannot be redacted here.
+    #[error("{field}: holds a secret by its field names; redact it before it is recorded")]
+    Secret {
+        /// Path of the field.
+        field: String,
+    },
     /// The body has no faithful canonical form.
     #[error("body: {0}")]
     Body(#[from] CanonicalError),
@@ -106,10 +113,12 @@ impl Prepared {
     ///
     /// # Errors
     /// See [`DraftError`].
-    pub fn new(draft: Draft) -> Result<Self, DraftError> {
+    pub fn new(mut draft: Draft) -> Result<Self, DraftError> {
         if draft.kind.is_internal() {
             return Err(DraftError::InternalKind(draft.kind));
         }
+        redact::body(&mut draft.body);
+        check_secrets(&draft)?;
         Self::any_kind(draft, None)
     }
 
@@ -263,6 +272,27 @@ fn check_texts(draft: &Draft) -> Result<(), DraftError> {
         let earlier = draft.state.iter().take(index);
         if earlier.into_iter().any(|other| other.key == update.key) {
             return Err(DraftError::DuplicateState(update.key.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Blobs and states that are JSON must be free of secrets as they are.
+fn check_secrets(draft: &Draft) -> Result<(), DraftError> {
+    let blobs = draft
+        .blobs
+        .iter()
+        .enumerate()
+        .filter(|(_, blob)| blob.media_type.contains("json"))
+        .map(|(index, blob)| (format!("blobs[{index}].content"), &blob.content));
+    let state = draft
+        .state
+        .iter()
+        .enumerate()
+        .map(|(index, update)| (format!("state[{index}].value"), &update.value));
+    for (field, content) in blobs.chain(state) {
+        if serde_json::from_slice(content).is_ok_and(|document| redact::has_secret(&document)) {
+            return Err(DraftError::Secret { field });
         }
     }
     Ok(())

@@ -1,0 +1,158 @@
+//! Every byte of a small ledger flipped and every file cut at every length: the outcome is that nothing
+//! acknowledged is lost, or a refusal with a reason, never silence.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{copy, keys, open, with_state};
+use penin_ledger::{Head, Kind, MemoryAnchor, Policy, Reader, Verdict, VerifyOptions, verify};
+use tempfile::tempdir;
+
+/// Every n-th byte of the big files; every byte with the variable `PENIN_TAMPER_ALL`.
+fn stride(length: usize) -> usize {
+    if std::env::var_os("PENIN_TAMPER_ALL").is_some() {
+        1
+    } else {
+        (length / 150).max(1)
+    }
+}
+
+fn files(dir: &Path, base: &Path, found: &mut Vec<PathBuf>) {
+    for item in fs::read_dir(dir).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            files(&path, base, found);
+        } else {
+            found.push(path.strip_prefix(base).unwrap().to_owned());
+        }
+    }
+}
+
+/// A ledger as a crash leaves it: the WAL not yet moved to the main file.
+fn crashed(volume: &Path) -> (Head, Vec<Vec<u8>>) {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path(), MemoryAnchor::default(), 1).unwrap();
+    for n in 1..6 {
+        let mut draft = with_state(n);
+        if n == 3 {
+            draft.kind = Kind::PromoteAttest;
+        }
+        ledger.append(draft).wait().unwrap();
+    }
+    let head = ledger.head();
+    let line = format!("\n{}\n", head.size);
+    while !fs::read_to_string(dir.path().join("checkpoint")).is_ok_and(|n| n.contains(&line)) {
+        std::thread::yield_now();
+    }
+    let reader = ledger.reader().unwrap();
+    let entries = (0..head.size)
+        .map(|seq| reader.entry_bytes(seq).unwrap().unwrap())
+        .collect();
+    copy(dir.path(), volume);
+    (head, entries)
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    tried: u64,
+    whole: u64,
+    refused: BTreeMap<&'static str, u64>,
+}
+
+/// Opens the damaged volume; everything acknowledged must be there, or the refusal has a reason. What opening
+/// accepts, the auditor must accept too, once the publisher has been through.
+fn outcome(volume: &Path, head: &Head, entries: &[Vec<u8>], what: &str, count: &mut Count) {
+    count.tried += 1;
+    match open(volume, MemoryAnchor::new(Some(head.clone())), 1) {
+        Err(failure) => *count.refused.entry(failure.reason.as_str()).or_default() += 1,
+        Ok(ledger) => {
+            count.whole += 1;
+            let reader = ledger.reader().unwrap();
+            for (seq, expected) in (0..).zip(entries) {
+                let found = reader.entry_bytes(seq).unwrap();
+                assert_eq!(found.as_ref(), Some(expected), "{what}: entry {seq}");
+                let entry = reader.entry(seq).unwrap().unwrap();
+                for (digest, _) in entry.content() {
+                    assert!(reader.blob(&digest).unwrap().is_some(), "{what}: {digest}");
+                }
+            }
+            let head = ledger.head();
+            ledger.close();
+            let policy = Policy {
+                origin: common::ORIGIN.into(),
+                keys: keys().verifiers(),
+            };
+            let options = VerifyOptions {
+                policy: Some(&policy),
+                anchor: Some(&head),
+                threads: 1,
+                ..VerifyOptions::default()
+            };
+            let report = verify(volume, &options).unwrap();
+            assert_eq!(report.verdict, Verdict::Ok, "{what}: {report:?}");
+        }
+    }
+}
+
+#[test]
+fn no_flipped_byte_and_no_cut_is_silent() {
+    let original = tempdir().unwrap();
+    let (head, entries) = crashed(original.path());
+    let mut all = Vec::new();
+    files(original.path(), original.path(), &mut all);
+    let (mut flips, mut cuts) = (Count::default(), Count::default());
+    for file in all {
+        // Shared memory is rebuilt from the WAL, the lock has no content.
+        if file.ends_with("ledger.db-shm") || file.ends_with("LOCK") {
+            continue;
+        }
+        let bytes = fs::read(original.path().join(&file)).unwrap();
+        for position in (0..bytes.len()).step_by(stride(bytes.len())) {
+            for flip in [true, false] {
+                let volume = tempdir().unwrap();
+                copy(original.path(), volume.path());
+                let _ = fs::remove_file(volume.path().join("ledger.db-shm"));
+                let mut damaged = bytes.clone();
+                if flip {
+                    damaged[position] ^= 0x10;
+                } else {
+                    damaged.truncate(position);
+                }
+                fs::write(volume.path().join(&file), damaged).unwrap();
+                let what = format!("{} at {position}, flip {flip}", file.display());
+                let count = if flip { &mut flips } else { &mut cuts };
+                outcome(volume.path(), &head, &entries, &what, count);
+            }
+        }
+    }
+    println!("flips: {flips:?}\ncuts: {cuts:?}");
+    assert!(flips.tried > 500 && cuts.tried > 500);
+}
+
+#[test]
+fn lost_files_are_made_up_for_or_refused() {
+    let original = tempdir().unwrap();
+    let (head, entries) = crashed(original.path());
+    let mut all = Vec::new();
+    files(original.path(), original.path(), &mut all);
+    let mut count = Count::default();
+    for file in all {
+        let volume = tempdir().unwrap();
+        copy(original.path(), volume.path());
+        fs::remove_file(volume.path().join(&file)).unwrap();
+        let what = format!("{} removed", file.display());
+        outcome(volume.path(), &head, &entries, &what, &mut count);
+    }
+    println!("removed: {count:?}");
+    assert!(Reader::open_read_only(original.path()).is_ok());
+}
