@@ -62,3 +62,10 @@ pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
         .filter(|duration| *duration <= std::time::Duration::from_hours(24))
         .ok_or_else(|| "a duration from 0s to 24h is expected".to_owned())
 }
+
+/// Writes a line to standard error. Unlike `eprintln!` it survives that nobody reads it any more.
+pub fn log(line: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    // There is no other place to say that this place is gone.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use penin_workload::model::Model;
-use penin_workload::parse_duration;
 use penin_workload::server::{ConnectionLimits, Identity, Settings, State, serve};
+use penin_workload::{log, parse_duration};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("model-server: {error}");
+            log(format_args!("model-server: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -56,7 +56,11 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let model = Model::load(&arguments.weights)?;
-    eprintln!("model-server: serving {} {}", model.name(), model.digest());
+    log(format_args!(
+        "model-server: serving {} {}",
+        model.name(),
+        model.digest()
+    ));
     let identity = Identity {
         pod: arguments.pod,
         revision: arguments.revision,
@@ -69,11 +73,16 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let state = Arc::new(State::new(model, &identity, settings)?);
     let predictions = TcpListener::bind(arguments.listen).await?;
     let management = TcpListener::bind(arguments.management).await?;
+    log(format_args!(
+        "model-server: predictions on {}, management on {}",
+        predictions.local_addr()?,
+        management.local_addr()?
+    ));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        eprintln!("model-server: draining");
+        log(format_args!("model-server: draining"));
     };
     serve(
         state,

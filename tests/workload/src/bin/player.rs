@@ -1,6 +1,7 @@
 //! Plays the demonstration's traffic.
 #![forbid(unsafe_code)]
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -12,8 +13,8 @@ use axum::routing::get;
 use axum::{Json, Router};
 use clap::{Args, Parser};
 use jiff::Timestamp;
-use penin_workload::parse_duration;
 use penin_workload::player::{EndpointSource, Plan, Recorder, keep_report, play};
+use penin_workload::{log, parse_duration};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -93,7 +94,7 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("player: {error}");
+            log(format_args!("player: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -129,7 +130,7 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
     if let Some(path) = &plan.report {
         report.write(path)?;
     }
-    println!("{}", serde_json::to_string(&report)?);
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(&report)?)?;
     Ok(())
 }
 

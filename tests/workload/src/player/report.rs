@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use super::{Latency, Recorder};
+use crate::log;
 
 /// Counts of a run at one time. All of them are taken at once, so that
 /// `sent = succeeded + failed + in_flight`.
@@ -173,7 +174,7 @@ pub async fn keep_report(
         }
         // A few kilobytes: not worth a thread of its own.
         if let Err(error) = recorder.report().write(path) {
-            eprintln!("player: report {}: {error}", path.display());
+            log(format_args!("player: report {}: {error}", path.display()));
         }
     }
 }
