@@ -23,6 +23,7 @@ pub mod publish;
 mod reader;
 mod recover;
 pub mod redact;
+pub mod replay;
 pub mod rollbacks;
 pub mod source;
 pub mod store;

@@ -119,6 +119,10 @@ fn authorize_writer(context: AuthContext<'_>) -> Authorization {
     match context.action {
         AuthAction::Insert {
             table_name: "entries" | "blobs",
+        }
+        | AuthAction::Pragma {
+            pragma_name: "wal_checkpoint",
+            ..
         } => Authorization::Allow,
         _ => authorize_reader(context),
     }

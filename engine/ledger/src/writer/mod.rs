@@ -111,6 +111,10 @@ impl Writer {
             }
         }
         self.publisher.finish();
+        // Only tidiness, and harmless when it fails; an unsound store is left as it is.
+        if lock(&self.shared.condition).failure.is_none() {
+            let _ = self.store.fold();
+        }
     }
 
     fn failure(&self) -> Option<Failure> {
