@@ -13,6 +13,35 @@
 //!   versions call the platform's C library and differ between platforms.
 //!
 //! Hashes are SHA-256 over RFC 8785 canonical JSON ([`event`]).
+//!
+//! | what | where |
+//! |---|---|
+//! | numbers, errors, configuration | [`num`], [`error`], [`config`] |
+//! | hashes, events, random stream, replay | [`event`], [`rng`], [`replay`] |
+//! | evidence | [`ethics`], [`lpsi`], [`resources`] |
+//! | scores | [`linf`], [`caos`], [`sr`], [`oci`], [`coherence`], [`agape`] |
+//! | gates | [`gates`], [`guard`], [`league`] |
+//! | decision | [`master`], [`decision`] |
+//! | advice, which gates nothing | [`lyapunov`], [`death`], [`growth`], [`anabolization`], [`epv`], [`life`], [`tuner`], [`fibonacci`] |
+//! | provider choice and budget | [`router`] |
+//!
+//! One cycle, with nothing known about the candidate but its name: every gate is evaluated, none can pass, traffic stays.
+//!
+//! ```
+//! use penin_engine::config::Config;
+//! use penin_engine::decision::Decision;
+//! use penin_engine::master::{CycleInput, State, run_cycle};
+//! use serde_json::json;
+//!
+//! let config = Config::from_json(&json!({"gates": {"srMin": 0.85}})).expect("within bounds");
+//! let input = CycleInput::from_json(&json!({"candidate": {"name": "v2"}}))?;
+//! let (outcome, next) = run_cycle(&config, &State::new(&config), &input)?;
+//!
+//! assert_eq!(outcome.decision, Decision::Abort);
+//! assert_eq!(outcome.gates[0].reason, "missing");
+//! assert_eq!(next.cycle, 1);
+//! # Ok::<(), penin_engine::EngineError>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub mod agape;

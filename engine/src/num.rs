@@ -7,7 +7,7 @@
 //! | function | admits | snaps |
 //! |---|---|---|
 //! | [`check`]`(x, lo, hi, tol)` | `lo − tol ≤ x ≤ hi + tol` | to `[lo, hi]` |
-//! | [`unit`]`(x)` | `[0, 1]` with tolerance 1e-9 | rounding dust only: 85 is refused, not read as 1 |
+//! | [`unit()`]`(x)` | `[0, 1]` with tolerance 1e-9 | rounding dust only: 85 is refused, not read as 1 |
 //! | [`nonneg`]`(x)` | `[0, ∞)` | nothing |
 //!
 //! All arithmetic is binary64 without fused multiply-add or reordering; `exp`, `ln`, `pow` and `tanh` come from `libm`, whose results
@@ -314,7 +314,7 @@ impl Checks {
         }
     }
 
-    /// [`unit`] for the named input.
+    /// [`unit()`] for the named input.
     pub fn unit(&mut self, field: impl Into<Cow<'static, str>>, x: Num) -> f64 {
         self.take(field, unit(x))
     }

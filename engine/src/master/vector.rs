@@ -64,7 +64,7 @@ impl StateVector {
     ///
     /// # Errors
     ///
-    /// The code of [`unit`] for the first coordinate that is no unit value.
+    /// The code of [`unit()`] for the first coordinate that is no unit value.
     pub fn new(values: [f64; DIMENSIONS]) -> Result<Self, Code> {
         let mut vector = Self(values);
         for x in &mut vector.0 {
@@ -154,7 +154,7 @@ impl StateVector {
     ///
     /// # Errors
     ///
-    /// [`Code::UnknownCoordinate`] for other names than these, else the code of [`unit`] for the first unusable coordinate.
+    /// [`Code::UnknownCoordinate`] for other names than these, else the code of [`unit()`] for the first unusable coordinate.
     pub(super) fn from_entries<'a>(
         entries: &(impl Iterator<Item = (&'a str, Num)> + Clone),
     ) -> Result<Self, Code> {
