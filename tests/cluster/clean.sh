@@ -9,7 +9,7 @@ set -euo pipefail
     fail "clusters are left in $CACHE" "PENIN_CLUSTER=N make cluster-down; make control-plane-down"
 for entry in "$CACHE"/*; do
     case $(basename -- "$entry") in
-        bin | build | build.lock | clusters | control-planes | images | logs | manifests | python | '*') ;;
+        bin | build | build.lock | clusters | control-planes | images | logs | manifests | python | strangers | '*') ;;
         *) fail "$entry is not ours" "remove it, or set PENIN_CACHE to the right folder" ;;
     esac
 done

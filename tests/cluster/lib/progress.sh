@@ -30,10 +30,13 @@ show_tail() {
 ABSENT=78
 
 # try_step WHAT LOG COMMAND...: runs the command with its output in LOG and says every ten seconds
-# that it still runs. Returns the command's status; when that is not 0, the end of the log is shown.
+# that it still runs. Sets STEP_STATUS to the command's status and STEP_SECONDS; unless the status is 0
+# or ABSENT, the end of the log is shown. It does not return the status, and must be called on its own:
+# on the left of || or in an if, bash would go on after errors inside the command.
 # The command gets a process group of its own, so that an interrupt ends all of it.
 try_step() {
-    local what=$1 log=$2 begun process status=0 shown=10
+    local what=$1 log=$2 begun process shown=10
+    STEP_STATUS=0
     shift 2
     mkdir -p -- "$(dirname -- "$log")"
     begun=$((${EPOCHREALTIME/[.,]/} / 1000))
@@ -51,18 +54,16 @@ try_step() {
             shown=$((shown < 60 ? shown + 10 : shown + 60))
         fi
     done
-    wait "$process" || status=$?
+    wait "$process" || STEP_STATUS=$?
     trap - INT TERM
     STEP_SECONDS=$(seconds "$(elapsed_ms "$begun")")
-    ((status == 0 || status == ABSENT)) || show_tail "$log"
-    return "$status"
+    ((STEP_STATUS == 0 || STEP_STATUS == ABSENT)) || show_tail "$log"
 }
 
 # run_step WHAT LOG COMMAND...: the same, and the script ends when the command fails.
 run_step() {
-    local status=0
-    try_step "$@" || status=$?
-    ((status == 0)) || fail "$1 (exit status $status, after $STEP_SECONDS s)" "${STEP_HINT-}"
+    try_step "$@"
+    ((STEP_STATUS == 0)) || fail "$1 (exit status $STEP_STATUS, after $STEP_SECONDS s)" "${STEP_HINT-}"
     say "$1: $STEP_SECONDS s"
 }
 

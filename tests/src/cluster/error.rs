@@ -61,6 +61,14 @@ pub enum ClusterError {
         /// The API server's answer.
         source: Box<kube::Error>,
     },
+    /// One of our images is not there.
+    #[error("image {name} was not built ({source}); run: make images")]
+    NoImage {
+        /// Its name without registry and tag.
+        name: String,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
     /// A Service without an address in the cluster.
     #[error("service {namespace}/{name} has no cluster address")]
     NoAddress {

@@ -26,7 +26,7 @@ mod scripts;
 mod wait;
 
 use std::{
-    fmt,
+    fmt, fs,
     net::IpAddr,
     path::{Path, PathBuf},
     process::id,
@@ -213,6 +213,28 @@ impl Cluster {
                 .map(drop),
             None => Ok(()),
         }
+    }
+}
+
+/// The reference of one of our own images (`penin-operator`, `model-server`), as
+/// `tests/cluster/product-images.sh` last built it.
+///
+/// # Errors
+/// When it was never built.
+pub fn product_image(name: &str) -> Result<String, ClusterError> {
+    let path: PathBuf = [
+        env!("CARGO_MANIFEST_DIR"),
+        "../target/images",
+        &format!("{name}.ref"),
+    ]
+    .iter()
+    .collect();
+    match fs::read_to_string(&path) {
+        Ok(reference) => Ok(reference.trim().to_owned()),
+        Err(source) => Err(ClusterError::NoImage {
+            name: name.to_owned(),
+            source,
+        }),
     }
 }
 

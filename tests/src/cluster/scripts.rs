@@ -111,6 +111,26 @@ mod tests {
         }
     }
 
+    /// bash goes on after errors in a function that is called on the left of `||`, or in an `if`.
+    #[tokio::test]
+    async fn a_step_ends_with_its_first_error() {
+        let library = path("lib/progress.sh");
+        let source = "set -euo pipefail; . \"$0\"; log=$(mktemp); trap 'rm -f $log' EXIT
+            broken() { false; echo went on; }
+            try_step broken \"$log\" broken 2>/dev/null; echo status $STEP_STATUS
+            run_step broken \"$log\" broken; echo not reached";
+        let output = Command::new("bash")
+            .arg("-c")
+            .arg(source)
+            .arg(library)
+            .output()
+            .await
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "status 1\n");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("FAILED: broken"));
+    }
+
     #[tokio::test]
     async fn a_refusal_carries_the_scripts_own_words() {
         let error = run(
