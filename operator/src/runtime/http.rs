@@ -51,18 +51,14 @@ impl Endpoint {
 }
 
 async fn ready(State(endpoint): State<Endpoint>) -> Response {
-    let mut answer = String::new();
-    let mut code = StatusCode::OK;
-    for (name, check) in endpoint.checks.iter() {
-        match check() {
-            Ok(()) => answer.push_str(&format!("[+] {name}: ok\n")),
-            Err(problem) => {
-                code = StatusCode::SERVICE_UNAVAILABLE;
-                answer.push_str(&format!("[-] {name}: {problem}\n"));
-            }
-        }
-    }
-    (code, answer).into_response()
+    let results: Vec<_> = endpoint.checks.iter().map(|(name, check)| (*name, check())).collect();
+    let all = results.iter().all(|(_, result)| result.is_ok());
+    let lines = results.into_iter().map(|(name, result)| match result {
+        Ok(()) => format!("[+] {name}: ok\n"),
+        Err(problem) => format!("[-] {name}: {problem}\n"),
+    });
+    let code = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (code, lines.collect::<String>()).into_response()
 }
 
 async fn metrics(State(endpoint): State<Endpoint>) -> Response {
@@ -95,7 +91,8 @@ mod tests {
         let (status, text) = answer(checks.clone(), "/readyz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(text, "[+] leader: ok\n[-] ledger: the anchor is gone\n");
-        assert_eq!(answer(checks, "/healthz").await.0, StatusCode::OK);
+        assert_eq!(answer(checks.clone(), "/healthz").await.0, StatusCode::OK);
+        assert_eq!(answer(checks[..1].to_vec(), "/readyz").await, (StatusCode::OK, "[+] leader: ok\n".to_owned()));
     }
 
     #[tokio::test]

@@ -7,11 +7,11 @@
 //!   that disagree do no harm;
 //! * our own claim ends `duration` after the last renewal was *sent*, whatever the API server answers later, and
 //!   readers compare the time at each use instead of trusting a flag;
-//! * a Lease that disappears counts as held until its last holder's claim must have ended;
+//! * a Lease that disappears counts as held by another until the last claim must have ended;
 //! * a claim carries an epoch, the Lease's transition count, which goes into ledger entries and onto the route.
 //!
-//! One gap is left: a process that starts just after somebody deleted the Lease cannot know that it was held. Effects are
-//! therefore conditional on what was read, whoever leads.
+//! One gap is left: a process that never saw the Lease cannot know, just after somebody deleted it, that it was held.
+//! Effects are therefore conditional on what was read, whoever leads.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ pub enum Action {
     Create(Lease),
     /// Replace it by this one.
     Replace(Lease),
-    /// Somebody else holds it; look again after this long.
+    /// Somebody else holds it, or may do so; look again after this long.
     Wait(Duration),
 }
 
@@ -111,7 +111,8 @@ pub fn decide(settings: &LeaseSettings, observed: Option<&Observed>, now: Instan
     }
     let theirs = Duration::from_secs(u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0));
     let expires = observed.since + theirs.max(settings.duration);
-    if !holder.is_empty() && holder != settings.holder && now < expires {
+    // Of a Lease that is gone it is not known who held it last: it may have been taken unseen, even from us.
+    if (observed.gone || !holder.is_empty()) && now < expires {
         return Action::Wait((expires - now).min(settings.renew_every));
     }
     if observed.gone {
@@ -179,7 +180,7 @@ impl ClaimReader {
 pub enum Ended {
     /// We were asked to stop, and released the Lease.
     Released,
-    /// Another holder took it, or it could not be renewed in time. The process must exit.
+    /// Another holder took it, it was deleted, or it could not be renewed in time. The process must exit.
     Lost,
 }
 
@@ -267,7 +268,7 @@ impl LeaseKeeper {
         let params = PostParams::default();
         let lease = match &action {
             Action::Wait(pause) => {
-                // Somebody else holds it: a claim of ours is over at once, not at its end.
+                // A claim of ours is over at once, not at its end.
                 self.publish.send_modify(|claim| {
                     if let Some(claim) = claim {
                         claim.valid_until = sent;

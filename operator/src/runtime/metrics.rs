@@ -165,7 +165,8 @@ impl Metrics {
     pub fn judged<'a>(&self, namespace: &str, cycle: &str, decision: Decision, failed: impl IntoIterator<Item = &'a str>, scores: Scores) {
         self.0.decisions.with_label_values(&[decision.as_str()]).inc();
         for gate in failed {
-            self.0.gate_failures.with_label_values(&[gate]).inc();
+            let known = GateName::GATES.iter().map(|known| known.as_str()).find(|known| *known == gate);
+            self.0.gate_failures.with_label_values(&[known.unwrap_or("other")]).inc();
         }
         for (gauge, value) in self.0.scores.iter().zip(scores.values) {
             gauge.with_label_values(&[namespace, cycle]).set(value);
@@ -279,11 +280,34 @@ mod tests {
     }
 
     #[test]
-    fn unknown_verbs_and_codes_cannot_widen_the_label_set() {
+    fn the_names_that_dashboards_know_are_there() {
+        let metrics = Metrics::new().unwrap();
+        metrics.judged("shop", "adult", Decision::Hold, [], Scores { values: [0.5; 9] });
+        metrics.traffic("shop", "adult", 5.0, Some(0.049));
+        metrics.api_call("get", 200);
+        let text = text(&metrics);
+        for name in [
+            "penin_alpha", "penin_delta_linf", "penin_caos", "penin_sr", "penin_g", "penin_oci", "penin_linf", "penin_cpu",
+            "penin_mem", "penin_decisions_total", "penin_gate_fail_total", "penin_cycle_duration_seconds_bucket",
+            "penin_reconcile_total", "penin_reconcile_duration_seconds_bucket", "penin_api_requests_total", "penin_leader",
+            "penin_ledger_entries_total", "penin_traffic_weight_percent", "penin_traffic_share_ratio",
+            "penin_operator_build_info",
+        ] {
+            let sample = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+            assert!(text.lines().any(|line| sample(&line)), "{name}");
+        }
+    }
+
+    #[test]
+    fn unknown_verbs_codes_and_gates_cannot_widen_the_label_set() {
         let metrics = Metrics::new().unwrap();
         for code in 0..1000 {
             metrics.api_call(&format!("verb-{code}"), code);
         }
+        let gates = text(&metrics).lines().filter(|line| line.starts_with("penin_gate_fail_total")).count();
+        metrics.judged("shop", "adult", Decision::Hold, ["one", "two"], Scores { values: [0.5; 9] });
+        let more = text(&metrics).lines().filter(|line| line.starts_with("penin_gate_fail_total")).count();
+        assert_eq!(more, gates + 1);
         assert_eq!(text(&metrics).lines().filter(|line| line.starts_with("penin_api_requests_total")).count(), 9);
     }
 }
