@@ -207,3 +207,6 @@ fn guarded(
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 //! answer is bounded in time and size. Redirects are not followed: an answer from elsewhere is not from the named
 //! source.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
@@ -243,16 +244,17 @@ fn query_address(url: &str) -> Result<Uri, &'static str> {
     Uri::from_parts(parts).map_err(|_| "it cannot be read")
 }
 
-/// TLS by the provider that the Kubernetes client uses, so that there is one in the program.
+/// TLS by the provider that the Kubernetes client uses, so that there is one in the program. The system's roots are read
+/// once; where there are none, plain http servers are still reached.
 fn tls_config() -> Result<ClientConfig, &'static str> {
-    let mut roots = RootCertStore::empty();
-    // An image without certificates must still reach plain http servers, so an empty store is no error here.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = std::sync::Arc::new(ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| "this build has no TLS")?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    static SHARED: LazyLock<Option<ClientConfig>> = LazyLock::new(|| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().ok()?;
+        Some(builder.with_root_certificates(roots).with_no_client_auth())
+    });
+    SHARED.clone().ok_or("this build has no TLS")
 }
 
 /// An error with its causes: hyper's outermost text alone says only that something went wrong.

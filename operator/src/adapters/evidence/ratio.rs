@@ -163,14 +163,8 @@ pub async fn ratio(
     };
     let total = source.count(&format!("{purpose}/total"), &query(&ratio.total)?, window).await?;
     let all = total.deltas.required(ratio.total.metric.as_str())?;
-    let good = match source.count(&format!("{purpose}/good"), &query(&ratio.good)?, window).await {
-        Ok(good) => good,
-        // A series of good events may begin with the first of them; while there is none, there are none.
-        Err(unknown) if unknown.reason == UnknownReason::Missing => {
-            return Ok((RatioCounts { good: 0, total: all }, vec![total.record]));
-        }
-        Err(unknown) => return Err(unknown),
-    };
+    // No series of good events is not the same as none of them: the counter may be named wrongly or dropped on its way.
+    let good = source.count(&format!("{purpose}/good"), &query(&ratio.good)?, window).await?;
     let counts = RatioCounts { good: good.deltas.required(ratio.good.metric.as_str())?, total: all };
     if counts.good > counts.total {
         let detail = format!("{} events are good, but there are {}: `good` must be a part of `total`", counts.good, all);

@@ -164,6 +164,7 @@ pub fn ended_inside(readings: &Readings) -> Vec<Labels> {
 /// | was there at the start, and has no sample soon after it | `stale_start`, or `not_yet_sampled` early in a window |
 /// | has its newest sample too long before the end | `stale` |
 /// | has samples in the window and none before its end | by [`Vanished`]; `stale` if no series has one there |
+/// | is not in the list of resets | `inconsistent` |
 /// | has a value that is no exact count | `non_finite`, `not_an_integer` |
 ///
 /// # Errors
@@ -176,6 +177,7 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
     let there = keys_before(&readings.around_start, rules.window.start_ms);
     let older: BTreeSet<&Labels> = readings.long_before.iter().collect();
     let seen = rules.beginning != Beginning::SeenWith || !there.is_empty();
+    let watched: BTreeSet<Labels> = readings.resets.iter().map(|instant| counter_labels(&instant.labels)).collect();
     let mut deltas = Deltas::default();
     for (labels, last) in &end {
         let first = start.get(*labels).copied();
@@ -187,7 +189,11 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
         };
         let place = Place { labels, origin, rules };
         match (last.samples.last(), last.histograms.last()) {
-            (Some(last), None) => deltas.counters.push(place.counter(first, last)?),
+            (Some(last), None) => {
+                let delta = place.counter(first, last)?;
+                unwatched(labels, watched.contains(*labels))?;
+                deltas.counters.push(delta);
+            }
             (None, Some(last)) => deltas.histograms.push(place.histogram(first, last)?),
             (None, None) => return Err(Unknown::new(UnknownReason::Malformed, "a series of the answer has no sample")),
             (Some(_), Some(_)) => {
@@ -271,6 +277,15 @@ fn increase(labels: &Labels, from: Option<&Sample>, to: &Sample) -> Result<Serie
     let increase = value(to)?.checked_sub(before).ok_or_else(|| reset(&describe(labels)))?;
     let raw = |sample: &Sample| RawSample { at_ms: sample.at_ms, value: sample.text.clone() };
     Ok(SeriesDelta { labels: labels.clone(), start: from.map(raw), end: raw(to), increase })
+}
+
+/// A series with a sample in the window has an entry in the list of resets; without it nobody looked.
+fn unwatched(labels: &Labels, watched: bool) -> Result<(), Unknown> {
+    if watched {
+        return Ok(());
+    }
+    let detail = format!("{} is not in the list of resets, though it has samples in the window", describe(labels));
+    Err(Unknown::new(UnknownReason::Inconsistent, detail))
 }
 
 /// May a series without a sample at the start count from 0?
