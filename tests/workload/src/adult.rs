@@ -12,6 +12,9 @@ const TEST_SPLIT: &str = include_str!("../data/adult-test.csv");
 const HEADER: &str = "age,workclass,education_num,marital_status,occupation,relationship,race,sex,\
                       capital_gain,capital_loss,hours_per_week,native_country,income_above_50k";
 
+/// Name of the last column.
+const LABEL: &str = "income_above_50k";
+
 /// Features of one person, the body of a prediction request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -173,26 +176,25 @@ pub fn parse(text: &str) -> Result<Vec<Row>, DataError> {
 }
 
 fn parse_row(line: usize, text: &str, categories: &[(&str, Vec<&str>)]) -> Result<Row, DataError> {
+    let fault = |column, reason| DataError::Cell {
+        line,
+        column,
+        reason,
+    };
     let mut cells = text.split(',');
     let mut number = |column: &'static str| {
         let cell = cells.next().unwrap_or_default();
-        cell.parse::<u32>().map_err(|_| DataError::Cell {
-            line,
-            column,
-            reason: "not a number",
-        })
+        cell.parse::<u32>()
+            .map_err(|_| fault(column, "not a number"))
     };
     let category = |column: &'static str, index: u32| {
-        categories
-            .iter()
-            .find(|(name, _)| *name == column)
-            .and_then(|(_, values)| values.get(usize::try_from(index).ok()?))
+        let (_, values) = categories.iter().find(|(name, _)| *name == column)?;
+        values
+            .get(usize::try_from(index).ok()?)
             .map(|value| (*value).to_owned())
-            .ok_or(DataError::Cell {
-                line,
-                column,
-                reason: "no such category",
-            })
+    };
+    let category = |column: &'static str, index: u32| {
+        category(column, index).ok_or(fault(column, "no such category"))
     };
     // Cells are taken in the order of HEADER.
     let features = Features {
@@ -209,26 +211,15 @@ fn parse_row(line: usize, text: &str, categories: &[(&str, Vec<&str>)]) -> Resul
         hours_per_week: number("hours_per_week")?,
         native_country: category("native_country", number("native_country")?)?,
     };
-    let column = "income_above_50k";
-    let label = match number(column)? {
+    let label = match number(LABEL)? {
         0 => false,
         1 => true,
-        _ => {
-            return Err(DataError::Cell {
-                line,
-                column,
-                reason: "neither 0 nor 1",
-            });
-        }
+        _ => return Err(fault(LABEL, "neither 0 nor 1")),
     };
-    if cells.next().is_some() {
-        return Err(DataError::Cell {
-            line,
-            column,
-            reason: "followed by further cells",
-        });
+    match cells.next() {
+        None => Ok(Row { features, label }),
+        Some(_) => Err(fault(LABEL, "followed by further cells")),
     }
-    Ok(Row { features, label })
 }
 
 #[cfg(test)]

@@ -68,7 +68,14 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
 }
 
 fn workload(counters: &Counters, groups: &[String]) -> Vec<MetricFamily> {
-    let mut families = vec![
+    let mut families = Vec::from(predictions(counters));
+    families.extend(labels(counters));
+    families.extend(quality(counters, groups));
+    families
+}
+
+fn predictions(counters: &Counters) -> [MetricFamily; 3] {
+    [
         single(
             "penin_model_predictions_total",
             "Predictions answered.",
@@ -84,11 +91,13 @@ fn workload(counters: &Counters, groups: &[String]) -> Vec<MetricFamily> {
             "Predictions answered with a positive decision, by probability bin.",
             by_bin(counters.selections),
         ),
-    ];
-    families.extend(labels(counters));
+    ]
+}
+
+fn quality(counters: &Counters, groups: &[String]) -> [MetricFamily; 5] {
     let calibration =
         |read: fn(&CalibrationBin) -> u64| by_bin(counters.calibration.map(|bin| read(&bin)));
-    families.extend([
+    [
         counter(
             "penin_model_calibration_samples_total",
             "Labelled predictions, by probability bin.",
@@ -117,8 +126,7 @@ fn workload(counters: &Counters, groups: &[String]) -> Vec<MetricFamily> {
                 .zip(&counters.groups)
                 .flat_map(|(group, outcomes)| by_outcome(group, outcomes)),
         ),
-    ]);
-    families
+    ]
 }
 
 fn labels(counters: &Counters) -> [MetricFamily; 6] {

@@ -199,19 +199,38 @@ pub fn digest_of(content: &[u8]) -> String {
     digest
 }
 
+fn refuse(field: impl Into<String>, reason: &'static str) -> Result<(), ModelError> {
+    Err(ModelError::Value {
+        field: field.into(),
+        reason,
+    })
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn check(weights: &WeightsFile) -> Result<(), ModelError> {
-    let refuse = |field: String, reason| Err(ModelError::Value { field, reason });
-    let is_name =
-        |name: &str| (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
     if weights.schema != SCHEMA {
-        return refuse("schema".into(), "penin-workload/1 is the only one known");
+        return refuse("schema", "penin-workload/1 is the only one known");
     }
     if !is_name(&weights.name) {
-        return refuse(
-            "name".into(),
-            "1 to 64 visible ASCII characters are expected",
-        );
+        return refuse("name", "1 to 64 visible ASCII characters are expected");
     }
+    check_weights(weights)?;
+    check_thresholds(&weights.thresholds)?;
+    match weights.defect {
+        Some(Defect::FeatureCacheExpiry {
+            failing_permille, ..
+        }) if failing_permille > 1_000 => refuse(
+            "defect.failing_permille",
+            "a number from 0 to 1000 is expected",
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn check_weights(weights: &WeightsFile) -> Result<(), ModelError> {
     let numeric = weights
         .numeric
         .iter()
@@ -229,13 +248,17 @@ fn check(weights: &WeightsFile) -> Result<(), ModelError> {
             return refuse(field, "a number from -1e6 to 1e6 is expected");
         }
     }
-    if !(1..=GROUP_LIMIT).contains(&weights.thresholds.len()) {
-        return refuse("thresholds".into(), "1 to 16 groups are expected");
+    Ok(())
+}
+
+fn check_thresholds(thresholds: &BTreeMap<String, f64>) -> Result<(), ModelError> {
+    if !(1..=GROUP_LIMIT).contains(&thresholds.len()) {
+        return refuse("thresholds", "1 to 16 groups are expected");
     }
-    for (group, threshold) in &weights.thresholds {
+    for (group, threshold) in thresholds {
         if !is_name(group) {
             return refuse(
-                "thresholds".into(),
+                "thresholds",
                 "names of 1 to 64 visible ASCII characters are expected",
             );
         }
@@ -245,16 +268,6 @@ fn check(weights: &WeightsFile) -> Result<(), ModelError> {
                 "a number from 0 to 1 is expected",
             );
         }
-    }
-    if let Some(Defect::FeatureCacheExpiry {
-        failing_permille, ..
-    }) = weights.defect
-        && failing_permille > 1_000
-    {
-        return refuse(
-            "defect.failing_permille".into(),
-            "a number from 0 to 1000 is expected",
-        );
     }
     Ok(())
 }

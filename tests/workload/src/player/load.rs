@@ -1,11 +1,11 @@
 //! Sends requests at a fixed rate, whether or not earlier ones were answered (open loop).
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use axum::http::{HeaderMap, HeaderValue, Request, Uri, header};
+use axum::http::header::{self, InvalidHeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -148,40 +148,14 @@ impl Sender {
     }
 
     async fn exchange(&self, request: u64, host: Option<&HeaderValue>) -> Outcome {
-        let mut message = Request::new(Full::new(
-            pick(&self.bodies, request).cloned().unwrap_or_default(),
-        ));
-        *message.method_mut() = axum::http::Method::POST;
-        *message.uri_mut() = self.target.clone();
-        *message.headers_mut() = self.headers.clone();
-        if let Some(host) = host {
-            message.headers_mut().insert(header::HOST, host.clone());
-        }
-        match HeaderValue::try_from(prediction_id(&self.run, request)) {
-            Ok(id) => message.headers_mut().insert(PREDICTION_ID_HEADER, id),
-            Err(error) => {
-                return Outcome::NoAnswer {
-                    kind: "request",
-                    detail: error.to_string(),
-                };
-            }
+        let message = match self.message(request, host) {
+            Ok(message) => message,
+            Err(error) => return no_answer("request", &error),
         };
         let answer = match self.client.request(message).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let kind = if error.is_connect() {
-                    "connect"
-                } else {
-                    "request"
-                };
-                let cause = error
-                    .source()
-                    .map_or_else(String::new, |cause| format!(": {cause}"));
-                return Outcome::NoAnswer {
-                    kind,
-                    detail: format!("{error}{cause}"),
-                };
-            }
+            Err(error) if error.is_connect() => return no_answer("connect", &error),
+            Err(error) => return no_answer("request", &error),
         };
         let status = answer.status().as_u16();
         let signature = Signature::of(answer.headers());
@@ -197,11 +171,36 @@ impl Sender {
                     body,
                 }
             }
-            Err(error) => Outcome::NoAnswer {
-                kind: "body",
-                detail: error.to_string(),
-            },
+            Err(error) => no_answer("body", error.as_ref()),
         }
+    }
+
+    fn message(
+        &self,
+        request: u64,
+        host: Option<&HeaderValue>,
+    ) -> Result<Request<Full<Bytes>>, InvalidHeaderValue> {
+        let body = pick(&self.bodies, request).cloned().unwrap_or_default();
+        let mut message = Request::new(Full::new(body));
+        *message.method_mut() = Method::POST;
+        *message.uri_mut() = self.target.clone();
+        *message.headers_mut() = self.headers.clone();
+        if let Some(host) = host {
+            message.headers_mut().insert(header::HOST, host.clone());
+        }
+        let id = HeaderValue::try_from(prediction_id(&self.run, request))?;
+        message.headers_mut().insert(PREDICTION_ID_HEADER, id);
+        Ok(message)
+    }
+}
+
+fn no_answer(kind: &'static str, error: &dyn std::error::Error) -> Outcome {
+    let cause = error
+        .source()
+        .map_or_else(String::new, |cause| format!(": {cause}"));
+    Outcome::NoAnswer {
+        kind,
+        detail: format!("{error}{cause}"),
     }
 }
 
