@@ -2,7 +2,7 @@
 //! model servers under load: 20 % of some 190 requests a second went to `shop-v2`, which had been started in the window.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::LazyLock;
 
 use penin_api::v1alpha1::PeninCycleSpec;
 use serde::Deserialize;
@@ -18,28 +18,36 @@ const TRAFFIC_SINCE: u64 = 1_795_526_274_247;
 const QUALITY_SINCE: u64 = 1_795_525_088_838;
 const UNTIL: u64 = 1_795_526_314_263;
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Recorded {
     expression: String,
     at_ms: String,
-    answer: Value,
+    #[serde(deserialize_with = "text")]
+    answer: String,
 }
 
-fn recorded() -> Vec<Recorded> {
-    serde_json::from_str(include_str!("recorded.json")).unwrap()
+/// The answer as the bytes that were played, so that it is not written anew for each request.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Value::deserialize(deserializer).map(|value| value.to_string())
+}
+
+fn recorded() -> &'static [Recorded] {
+    static LIST: LazyLock<Vec<Recorded>> =
+        LazyLock::new(|| serde_json::from_str(include_str!("recorded.json")).unwrap());
+    &LIST
 }
 
 /// Answers of the recording, the one at `changed` put through `change`.
 async fn played(changed: Option<usize>, change: impl Fn(&Value) -> Answer + Send + Sync + 'static) -> Evidence {
-    let list = Arc::new(recorded());
+    let list = recorded();
     let server = Server::start(move |_, form: &Form| {
         let field = |name: &str| form.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
         let at = field("time").replace('.', "");
         let found = list.iter().position(|entry| entry.expression == field("query") && entry.at_ms == at);
         match found {
-            Some(index) if Some(index) == changed => change(&list[index].answer),
-            Some(index) => Answer::new(200, list[index].answer.to_string()),
+            Some(index) if Some(index) == changed => change(&serde_json::from_str(&list[index].answer).unwrap()),
+            Some(index) => Answer::new(200, list[index].answer.clone()),
             None => Answer::new(400, json!({"status": "error", "errorType": "not_recorded", "error": field("query")}).to_string()),
         }
     })
