@@ -61,20 +61,25 @@ connect_node() {
 }
 
 # Folders of the machine over which the node mounts its own, and that may not exist here. Those
-# made are noted, to be removed again.
+# made are noted, to be removed again with the last cluster: removing one takes away what another
+# cluster has mounted there.
 MOUNT_POINTS=(/var/lib/kubelet /var/lib/cni /var/log)
+MADE_MOUNT_POINTS=$CACHE/clusters/mount-points
 
 make_mount_points() {
     local folder
     for folder in "${MOUNT_POINTS[@]}"; do
-        [ -d "$folder" ] || { mkdir -- "$folder"; echo "$folder" >>"$STATE/mount-points"; }
+        [ -d "$folder" ] || { mkdir -- "$folder"; echo "$folder" >>"$MADE_MOUNT_POINTS"; }
     done
 }
 
+# Called when this cluster's state folder is gone.
 remove_mount_points() {
     local folder
-    [ -f "$STATE/mount-points" ] || return 0
-    while read -r folder; do rmdir -- "$folder" 2>/dev/null || true; done <"$STATE/mount-points"
+    [ -f "$MADE_MOUNT_POINTS" ] || return 0
+    [ -z "$(find "$CACHE/clusters" -mindepth 1 -maxdepth 1 -type d)" ] || return 0
+    while read -r folder; do rmdir -- "$folder" 2>/dev/null || true; done <"$MADE_MOUNT_POINTS"
+    rm -f -- "$MADE_MOUNT_POINTS"
 }
 
 # Runs inside. The machine-wide kernel settings that the kubelet insists on are shown to it as files

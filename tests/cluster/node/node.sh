@@ -71,8 +71,8 @@ node_down() {
     done
     ip link del "$HOST_INTERFACE" 2>/dev/null || true
     remove_cgroups
-    remove_mount_points
     rm -rf -- "$STATE"
+    remove_mount_points
     remove_guard_routes
 }
 
