@@ -51,10 +51,9 @@ check_building() {
         need_command gcc gcc
         [ -e /usr/include/stdio.h ] || PACKAGES+=(libc6-dev)
     fi
-    if [ -n "$(missing_images "$1")" ]; then
-        python3 -c 'import ensurepip, venv' 2>/dev/null || PACKAGES+=(python3-venv)
-        [ -e /etc/ssl/certs/ca-certificates.crt ] || PACKAGES+=(ca-certificates)
-    fi
+    # Images of ours and of others hold it.
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || PACKAGES+=(ca-certificates)
+    [ -z "$(missing_images "$1")" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || PACKAGES+=(python3-venv)
     mkdir -p -- "$CACHE"
     free_mib=$(df --output=avail -BM -- "$CACHE" | tail -n 1 | tr -dc 0-9)
     ((free_mib >= need_mib)) ||

@@ -52,10 +52,11 @@ pack_image() {
     local weights=() file
     case $1 in
         penin-operator)
-            pack "$1" /penin-operator "$OUTPUT/penin-operator:/penin-operator" "$OUTPUT/peninctl:/peninctl" ;;
+            pack "$1" /penin-operator "$OUTPUT/penin-operator:/penin-operator" "$OUTPUT/peninctl:/peninctl" \
+                /etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt ;;
         model-server)
             for file in "$MODELS"/*.json; do weights+=("$file:/models/$(basename -- "$file")"); done
-            pack "$1" /model-server "$OUTPUT/model-server:/model-server" "${weights[@]}" ;;
+            pack "$1" /model-server "$OUTPUT/model-server:/model-server" "$OUTPUT/player:/player" "${weights[@]}" ;;
     esac
 }
 
