@@ -1,10 +1,5 @@
 //! The handle on a real cluster: pods, the node's network, and what is said when a test fails.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::time::Duration;
 
@@ -20,7 +15,7 @@ spec:
   - name: server
     image: IMAGE
     args: [--weights=/models/champion.json]
-    readinessProbe: {httpGet: {path: /readyz, port: 8080}, periodSeconds: 1}
+    readinessProbe: {httpGet: {path: /readyz, port: 9090}, periodSeconds: 1}
 ---
 apiVersion: v1
 kind: Service
@@ -35,16 +30,10 @@ async fn a_service_is_reached_by_name_from_the_nodes_network() {
     let cluster = Cluster::node().await.unwrap();
     let namespace = cluster.namespace("network").await.unwrap();
     let image = product_image("model-server").unwrap();
-    namespace
-        .apply(&SERVER.replace("IMAGE", &image))
-        .await
-        .unwrap();
+    namespace.apply(&SERVER.replace("IMAGE", &image)).await.unwrap();
 
     let by_name = format!("http://server.{}.svc/metrics", namespace.name());
-    let address = cluster
-        .service_address(namespace.name(), "server")
-        .await
-        .unwrap();
+    let address = cluster.service_address(namespace.name(), "server").await.unwrap();
     for url in [by_name, format!("http://{address}/metrics")] {
         let metrics = wait_until(&url, Duration::from_secs(60), || async {
             let output = cluster
@@ -57,12 +46,7 @@ async fn a_service_is_reached_by_name_from_the_nodes_network() {
                 false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
             }
         });
-        assert!(
-            metrics
-                .await
-                .unwrap()
-                .contains("penin_model_predictions_total 0")
-        );
+        assert!(metrics.await.unwrap().contains("penin_model_predictions_total 0"));
     }
 }
 
@@ -77,19 +61,10 @@ async fn a_pod_that_cannot_start_is_explained() {
         "the container to wait for its image",
         Duration::from_secs(60),
         || async {
-            let pod = pods
-                .get("server")
-                .await
-                .map_err(|error| error.to_string())?;
-            let reason = pod.status.and_then(|status| {
-                status
-                    .container_statuses?
-                    .into_iter()
-                    .next()?
-                    .state?
-                    .waiting?
-                    .reason
-            });
+            let pod = pods.get("server").await.map_err(|error| error.to_string())?;
+            let reason = pod
+                .status
+                .and_then(|status| status.container_statuses?.into_iter().next()?.state?.waiting?.reason);
             match reason.as_deref() {
                 Some("ErrImagePull" | "ImagePullBackOff") => Ok(()),
                 other => Err(format!("{other:?}")),
