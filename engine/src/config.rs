@@ -9,7 +9,10 @@
 
 mod classic;
 mod evidence_sections;
+mod fields;
+mod gate_sections;
 mod lists;
+mod pace_sections;
 mod schema;
 mod sections;
 
@@ -45,8 +48,7 @@ impl Config {
         }
         let defaults = to_value(&Settings::default())?;
         let complete = schema::overlay(defaults, document);
-        let settings: Settings =
-            serde_json::from_value(complete).map_err(|error| unreadable(&error))?;
+        let settings: Settings = serde_json::from_value(complete).map_err(|error| unreadable(&error))?;
         let errors = cross_rules(&settings);
         if !errors.0.is_empty() {
             return Err(errors.0);
@@ -101,8 +103,7 @@ impl Serialize for Config {
 impl<'de> Deserialize<'de> for Config {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let document = Value::deserialize(deserializer)?;
-        Self::from_json(&document)
-            .map_err(|errors| serde::de::Error::custom(EngineError::Config(errors)))
+        Self::from_json(&document).map_err(|errors| serde::de::Error::custom(EngineError::Config(errors)))
     }
 }
 
@@ -131,35 +132,7 @@ fn unreadable(error: &serde_json::Error) -> Vec<ConfigError> {
 /// Rules between fields, in their fixed order.
 fn cross_rules(settings: &Settings) -> Errors {
     let mut errors = Errors::default();
-    let league = &settings.league;
-    for (stage, deadline, duration) in [
-        (
-            "shadow",
-            league.shadow_deadline_seconds,
-            league.shadow_seconds,
-        ),
-        (
-            "canary",
-            league.canary_deadline_seconds,
-            league.canary_seconds,
-        ),
-        ("watch", league.watch_deadline_seconds, league.watch_seconds),
-    ] {
-        if deadline < duration {
-            errors.push(
-                &format!("league.{stage}DeadlineSeconds"),
-                format!(">= league.{stage}Seconds"),
-                deadline,
-            );
-        }
-    }
-    if league.latency_test.enabled && league.p95_latency_max_ms.is_none() {
-        errors.push(
-            "league.latencyTest.enabled",
-            "requires league.p95LatencyMaxMs",
-            true,
-        );
-    }
+    league_rules(&mut errors, &settings.league);
     let router = &settings.router;
     let sum = router.quality_weight + router.latency_weight + router.cost_weight;
     if (sum - 1.0).abs() > lists::SUM_TOLERANCE {
@@ -173,27 +146,31 @@ fn cross_rules(settings: &Settings) -> Errors {
             trust.trust_radius,
         );
     }
-    if settings
-        .guard
-        .kappa_min
-        .is_some_and(|min| settings.caos.kappa < min)
-    {
+    if settings.guard.kappa_min.is_some_and(|min| settings.caos.kappa < min) {
         errors.push("caos.kappa", ">= guard.kappaMin", settings.caos.kappa);
     }
     let bootstrap = &settings.ethics.bootstrap;
     if (1..50).contains(&bootstrap.replicates) {
-        errors.push(
-            "ethics.bootstrap.replicates",
-            "0 or >= 50",
-            bootstrap.replicates,
-        );
+        errors.push("ethics.bootstrap.replicates", "0 or >= 50", bootstrap.replicates);
     }
     if bootstrap.gate_on_bound && bootstrap.replicates == 0 {
-        errors.push(
-            "ethics.bootstrap.gateOnBound",
-            "requires replicates > 0",
-            true,
-        );
+        errors.push("ethics.bootstrap.gateOnBound", "requires replicates > 0", true);
     }
     errors
+}
+
+fn league_rules(errors: &mut Errors, league: &LeagueConfig) {
+    for (stage, deadline, duration) in [
+        ("shadow", league.shadow_deadline_seconds, league.shadow_seconds),
+        ("canary", league.canary_deadline_seconds, league.canary_seconds),
+        ("watch", league.watch_deadline_seconds, league.watch_seconds),
+    ] {
+        if deadline < duration {
+            let field = format!("league.{stage}DeadlineSeconds");
+            errors.push(&field, format!(">= league.{stage}Seconds"), deadline);
+        }
+    }
+    if league.latency_test.enabled && league.p95_latency_max_ms.is_none() {
+        errors.push("league.latencyTest.enabled", "requires league.p95LatencyMaxMs", true);
+    }
 }

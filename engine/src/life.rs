@@ -67,22 +67,14 @@ pub fn evaluate(conditions: &Conditions, settings: &Settings) -> Life {
     let within = |x: Num, lo: f64, hi: f64| check(x, lo, hi, UNIT_TOLERANCE).ok();
     let unit = |x: Num| within(x, 0.0, 1.0);
     let (guard, gates, life) = (&settings.guard, &settings.gates, &settings.life);
-    let (phi, sr, coherence) = (
-        unit(conditions.phi),
-        unit(conditions.sr),
-        unit(conditions.coherence),
-    );
+    let (phi, sr, coherence) = (unit(conditions.phi), unit(conditions.sr), unit(conditions.coherence));
     let held = [
         ("consent", conditions.consent == Some(true)),
         ("eco_ok", conditions.eco_ok == Some(true)),
-        (
-            "ece",
-            unit(conditions.ece).is_some_and(|x| x <= guard.ece_max),
-        ),
+        ("ece", unit(conditions.ece).is_some_and(|x| x <= guard.ece_max)),
         (
             "rho_bias",
-            within(conditions.rho_bias, 1.0, f64::INFINITY)
-                .is_some_and(|x| x <= guard.rho_bias_max),
+            within(conditions.rho_bias, 1.0, f64::INFINITY).is_some_and(|x| x <= guard.rho_bias_max),
         ),
         (
             "rho",
@@ -94,21 +86,12 @@ pub fn evaluate(conditions: &Conditions, settings: &Settings) -> Life {
             "delta_linf",
             within(conditions.delta_linf, -1.0, 1.0).is_some_and(|x| x >= gates.delta_linf_min),
         ),
-        (
-            "coherence",
-            coherence.is_some_and(|x| x >= life.coherence_min),
-        ),
+        ("coherence", coherence.is_some_and(|x| x >= life.coherence_min)),
     ]
     .map(|(name, passed)| LifeGate { name, passed });
     let first_failed = held.iter().find(|gate| !gate.passed).map(|gate| gate.name);
     let (alpha, acceleration) = match (first_failed, phi, sr, coherence) {
-        (None, Some(phi), Some(sr), Some(coherence)) => {
-            let acceleration = (1.0 + 20.0 * phi) / 21.0;
-            (
-                (((life.base_alpha * phi) * sr) * coherence) * acceleration,
-                acceleration,
-            )
-        }
+        (None, Some(phi), Some(sr), Some(coherence)) => step(life.base_alpha, phi, sr, coherence),
         _ => (0.0, 0.0),
     };
     Life {
@@ -117,4 +100,10 @@ pub fn evaluate(conditions: &Conditions, settings: &Settings) -> Life {
         first_failed,
         gates: held,
     }
+}
+
+/// Step factor and acceleration of a life whose conditions all hold.
+fn step(base_alpha: f64, phi: f64, sr: f64, coherence: f64) -> (f64, f64) {
+    let acceleration = (1.0 + 20.0 * phi) / 21.0;
+    ((((base_alpha * phi) * sr) * coherence) * acceleration, acceleration)
 }

@@ -16,29 +16,17 @@ pub struct Cycle {
 
 /// The champion, judged once so that its L∞ becomes the reference.
 pub fn baseline() -> Value {
-    evidence(
-        "v1",
-        "direct",
-        &metrics([0.80, 0.78, 0.72, 0.86, 0.84, 0.20]),
-    )
+    evidence("v1", "direct", &metrics([0.80, 0.78, 0.72, 0.86, 0.84, 0.20]))
 }
 
 /// A candidate in its canary stage that is better in every metric.
 pub fn promotion() -> Value {
-    evidence(
-        "v2",
-        "canary",
-        &metrics([0.84, 0.82, 0.76, 0.88, 0.87, 0.18]),
-    )
+    evidence("v2", "canary", &metrics([0.84, 0.82, 0.76, 0.88, 0.87, 0.18]))
 }
 
 /// A candidate in its canary stage that is hardly better than the champion.
 pub fn rollback() -> Value {
-    evidence(
-        "v3",
-        "canary",
-        &metrics([0.803, 0.783, 0.722, 0.862, 0.842, 0.20]),
-    )
+    evidence("v3", "canary", &metrics([0.803, 0.783, 0.722, 0.862, 0.842, 0.20]))
 }
 
 fn evidence(name: &str, stage: &str, metrics: &Value) -> Value {
@@ -67,11 +55,7 @@ fn metrics([rsi, synergy, novelty, stability, viability, cost]: [f64; 6]) -> Val
 /// Runs `input` under the default configuration on the state that [`baseline`] leaves.
 pub fn after_baseline(input: &Value) -> Result<Cycle, EngineError> {
     let config = Config::from_json(&json!({})).map_err(EngineError::Config)?;
-    let (_, before) = run_cycle(
-        &config,
-        &State::new(&config),
-        &CycleInput::from_json(&baseline())?,
-    )?;
+    let (_, before) = run_cycle(&config, &State::new(&config), &CycleInput::from_json(&baseline())?)?;
     let input = CycleInput::from_json(input)?;
     let (outcome, after) = run_cycle(&config, &before, &input)?;
     Ok(Cycle {

@@ -48,10 +48,7 @@ pub fn gates(outcome: &CycleOutcome) -> String {
             gate.mode.as_str().to_owned(),
         ]
     });
-    aligned(
-        ["gate", "value", "bound", "verdict", "reason", "mode"],
-        rows,
-    )
+    aligned(["gate", "value", "bound", "verdict", "reason", "mode"], rows)
 }
 
 /// The events in order with the beginning of their content hashes.
@@ -81,7 +78,7 @@ fn line(out: &mut String, name: &str, term: &str, result: f64) {
     let _ = writeln!(out, "{name:<6} = {term} = {}", number(result));
 }
 
-/// H, L∞ and ΔL∞.
+/// H and L∞.
 fn quality(out: &mut String, cycle: &Cycle) {
     let (config, input, scores) = (&cycle.config, &cycle.input, &cycle.outcome.scores);
     let value_of = |metric: &MetricConfig| {
@@ -119,13 +116,14 @@ fn quality(out: &mut String, cycle: &Cycle) {
         );
         line(out, "L∞", &discount, scores.linf);
     } else {
-        line(
-            out,
-            "L∞",
-            "closed by the guard or by unusable evidence",
-            scores.linf,
-        );
+        line(out, "L∞", "closed by the guard or by unusable evidence", scores.linf);
     }
+    gain(out, cycle);
+}
+
+/// ΔL∞.
+fn gain(out: &mut String, cycle: &Cycle) {
+    let scores = &cycle.outcome.scores;
     let unknown = cycle
         .outcome
         .gates
@@ -164,12 +162,7 @@ fn reflection(out: &mut String, cycle: &Cycle) {
         (weights.metacognition, sr.metacognition),
     ];
     let terms = terms.map(|(weight, axis)| format!("{}/{}", number(weight), evidence(axis)));
-    line(
-        out,
-        "SR",
-        &format!("1 / ({})", terms.join(" + ")),
-        scores.sr_harmonic,
-    );
+    line(out, "SR", &format!("1 / ({})", terms.join(" + ")), scores.sr_harmonic);
 }
 
 /// α, the step, and what it moves.

@@ -84,9 +84,7 @@ fn write(root: &mut Map<String, Value>, path: &str, value: Value) {
             root.insert(path.to_owned(), value);
         }
         Some((section, key)) => {
-            let section = root
-                .entry(section)
-                .or_insert_with(|| Value::Object(Map::new()));
+            let section = root.entry(section).or_insert_with(|| Value::Object(Map::new()));
             if let Some(map) = section.as_object_mut() {
                 map.insert(key.to_owned(), value);
             }

@@ -53,17 +53,9 @@ pub(super) fn metrics(errors: &mut Errors, field: &str, value: &Value) {
             Some(text) if !text.is_empty() && !seen.contains(&text) => seen.push(text),
             _ => errors.push(&format!("{path}.name"), "unique non-empty", name.clone()),
         }
-        errors.number(
-            &format!("{path}.weight"),
-            "(0, 1000]",
-            member(map, "weight"),
-        );
+        errors.number(&format!("{path}.weight"), "(0, 1000]", member(map, "weight"));
         errors.unknown_keys(&path, map, &["name", "weight", "normalize"]);
-        normalizer(
-            errors,
-            &format!("{path}.normalize"),
-            member(map, "normalize"),
-        );
+        normalizer(errors, &format!("{path}.normalize"), member(map, "normalize"));
     }
 }
 
@@ -83,11 +75,7 @@ fn normalizer(errors: &mut Errors, field: &str, value: &Value) {
         Some("identity" | "oneMinus") => errors.unknown_keys(field, map, &["kind"]),
         Some("linear") => linear(errors, field, map),
         Some("ratioToBaseline") => {
-            positive(
-                errors,
-                &format!("{field}.baseline"),
-                member(map, "baseline"),
-            );
+            positive(errors, &format!("{field}.baseline"), member(map, "baseline"));
             errors.one_of(&format!("{field}.better"), BETTER, member(map, "better"));
             if let Some(at_parity) = map.get("atParity") {
                 errors.number(&format!("{field}.atParity"), "(0, 1]", at_parity);
@@ -141,10 +129,7 @@ pub(super) fn parameters(errors: &mut Errors, field: &str, value: &Value) {
         }
     }
     names.sort_unstable();
-    if names
-        .windows(2)
-        .any(|pair| matches!(pair, [a, b] if a == b))
-    {
+    if names.windows(2).any(|pair| matches!(pair, [a, b] if a == b)) {
         errors.push(field, "unique names", items.len());
     }
 }

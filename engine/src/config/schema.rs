@@ -1,168 +1,14 @@
-//! The schema of a configuration document: every field with its bound, in the order in which errors are reported.
+//! Judges a configuration document against the table of fields, and completes it with defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use super::fields::{FIELDS, Kind};
 use super::lists;
 use crate::error::ConfigError;
 use crate::num::parse_decimal;
-
-/// What a field admits.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    /// A number inside an interval, written as in mathematics: `(0, 1]`.
-    Number(&'static str),
-    /// As `Number`, or null.
-    OptionalNumber(&'static str),
-    /// A whole number inside an interval, written `15` or `15.0`.
-    Integer(&'static str),
-    /// An unsigned 64-bit integer of at least this value as a decimal string.
-    Decimal(u64),
-    /// true or false.
-    Boolean,
-    /// One of these words.
-    OneOf(&'static [&'static str]),
-    /// A map with exactly these names and weights that sum to 1.
-    Weights(&'static [&'static str]),
-    /// The metrics of L∞.
-    Metrics,
-    /// The parameters of the tuner.
-    Parameters,
-}
-
-use Kind::{
-    Boolean, Decimal, Integer, Metrics, Number, OneOf, OptionalNumber, Parameters, Weights,
-};
-
-const GATE_MODES: Kind = OneOf(&["Required", "Advisory", "Off"]);
-const POLICIES: Kind = OneOf(&["required", "notApplicable"]);
-
-/// Every field of the document. A dot separates section and key.
-pub(super) const FIELDS: &[(&str, Kind)] = &[
-    ("seed", Decimal(0)),
-    ("alpha0", Number("[0.01, 1]")),
-    ("maxNorm", Number("(0, 100]")),
-    ("caos.kappa", Number("[1, 100]")),
-    ("caos.gamma", Number("[0.1, 2]")),
-    ("caos.focus", Number("[1, 4]")),
-    ("caos.maxBoost", Number("[0, 0.05]")),
-    ("caos.ewmaAlpha", Number("[0.1, 0.5]")),
-    ("caos.minStabilityCycles", Integer("[5, 20]")),
-    ("caos.stabilityVariance", Number("(0, 1]")),
-    ("caos.chaosProbability", Number("[0, 0.1]")),
-    (
-        "sr.weights",
-        Weights(&["calibration", "ethics", "autocorrection", "metacognition"]),
-    ),
-    ("linf.costPenalty", Number("[0, 2]")),
-    ("linf.metrics", Metrics),
-    ("agape.sacrificeWeight", Number("[0, 1]")),
-    (
-        "coherence.weights",
-        Weights(&[
-            "ethics",
-            "contractivity",
-            "league",
-            "caos",
-            "sr",
-            "meta",
-            "tuning",
-            "router",
-        ]),
-    ),
-    ("lpsi.rho", Number("(0, 1)")),
-    ("lpsi.maxPasses", Integer("[1, 100]")),
-    ("guard.rhoMax", Number("(0, 1]")),
-    ("guard.eceMax", Number("(0, 1]")),
-    ("guard.rhoBiasMax", Number("[1, 10)")),
-    ("guard.fairnessMin", OptionalNumber("[0, 1]")),
-    ("guard.coherenceMin", OptionalNumber("[0, 1]")),
-    ("guard.costIncreaseMax", OptionalNumber("[0, 1]")),
-    ("guard.kappaMin", OptionalNumber("[1, 100]")),
-    ("gates.caosMin", Number("[1, 100]")),
-    ("gates.srMin", Number("(0, 1]")),
-    ("gates.deltaLinfMin", Number("[0.001, 0.1]")),
-    ("gates.coherence.min", Number("(0, 1]")),
-    ("gates.coherence.mode", GATE_MODES),
-    ("gates.oci.min", Number("(0, 1]")),
-    ("gates.oci.mode", GATE_MODES),
-    ("gates.agape.min", Number("(0, 1]")),
-    ("gates.agape.mode", GATE_MODES),
-    ("resources.cpuMax", Number("(0, 0.99]")),
-    ("resources.memMax", Number("(0, 0.99]")),
-    ("resources.rhoMax", Number("(0, 1]")),
-    ("resources.uncertaintyMax", Number("(0, 1]")),
-    ("resources.maxAgeSeconds", Integer("[1, 3600]")),
-    ("life.phiMin", Number("[0, 1]")),
-    ("life.coherenceMin", Number("[0, 1]")),
-    ("life.baseAlpha", Number("(0, 1]")),
-    ("ethics.bins", Integer("[2, 1000]")),
-    ("ethics.adaptiveBins", Integer("[2, 1000]")),
-    ("ethics.minSamples", Integer("[10, 1e9]")),
-    ("ethics.groupMinSamples", Integer("[1, 1e9]")),
-    ("ethics.biasForm", OneOf(&["toOverall", "betweenGroups"])),
-    (
-        "ethics.fairnessMetric",
-        OneOf(&["demographicParity", "equalOpportunity", "equalizedOdds"]),
-    ),
-    ("ethics.groupPolicy", POLICIES),
-    ("ethics.calibrationPolicy", POLICIES),
-    ("ethics.ecoBudgetKg", OptionalNumber("[0, 1e6]")),
-    ("ethics.bootstrap.replicates", Integer("[0, 10000]")),
-    ("ethics.bootstrap.confidencePermille", Integer("[500, 999]")),
-    ("ethics.bootstrap.gateOnBound", Boolean),
-    ("league.shadowSeconds", Integer("[60, 3600]")),
-    ("league.shadowMinSamples", Integer("[10, 1e9]")),
-    ("league.shadowDeadlineSeconds", Integer("[60, 86400]")),
-    ("league.canarySeconds", Integer("[60, 7200]")),
-    ("league.canaryMinSamples", Integer("[50, 1e9]")),
-    ("league.canaryDeadlineSeconds", Integer("[60, 86400]")),
-    ("league.canaryBasisPoints", Integer("[100, 500]")),
-    ("league.errorRateMax", Number("[0.001, 0.2]")),
-    ("league.p95LatencyMaxMs", OptionalNumber("[1, 600000]")),
-    ("league.deltaLinfMin", Number("[0.001, 0.5]")),
-    ("league.watchSeconds", Integer("[60, 86400]")),
-    ("league.watchMinSamples", Integer("[10, 1e9]")),
-    ("league.watchDeadlineSeconds", Integer("[60, 86400]")),
-    (
-        "league.sequential.mode",
-        OneOf(&["harm", "nonInferior", "off"]),
-    ),
-    ("league.sequential.alpha", Number("[0.0001, 0.2]")),
-    ("league.sequential.margin", Number("[0, 0.2]")),
-    ("league.latencyTest.enabled", Boolean),
-    ("league.latencyTest.zCritical", Number("[1, 6]")),
-    ("league.latencyTest.minEffect", Number("[0, 0.5]")),
-    ("league.latencyTest.minSamples", Integer("[10, 1e9]")),
-    ("router.qualityWeight", Number("[0, 1]")),
-    ("router.latencyWeight", Number("[0, 1]")),
-    ("router.costWeight", Number("[0, 1]")),
-    ("router.latencyReferenceSeconds", Number("[0.01, 60]")),
-    ("router.costReferenceMicroUsd", Decimal(1)),
-    ("router.budgetDailyMicroUsd", Decimal(0)),
-    ("router.estimateMicroUsd", Decimal(0)),
-    ("router.softLimitPercent", Integer("[1, 100]")),
-    ("router.maxParallel", Integer("[1, 16]")),
-    ("fibonacci.enabled", Boolean),
-    ("fibonacci.cache", Boolean),
-    ("fibonacci.trustRegion", Boolean),
-    ("fibonacci.searchMethod", OneOf(&["fibonacci", "golden"])),
-    ("fibonacci.l1TtlBaseSeconds", Integer("[1, 60]")),
-    ("fibonacci.l2TtlBaseSeconds", Integer("[1, 3600]")),
-    ("fibonacci.cadenceBaseSeconds", Integer("[1, 60]")),
-    ("fibonacci.maxIntervalSeconds", Integer("[60, 3600]")),
-    ("fibonacci.trustRadius", Number("[0.01, 0.5]")),
-    ("fibonacci.trustMin", Number("[0.0001, 0.5]")),
-    ("fibonacci.trustMax", Number("[0.01, 1]")),
-    ("fibonacci.trustGrowth", Number("[1, 2]")),
-    ("fibonacci.trustShrink", Number("[0.5, 1]")),
-    ("tuner.enabled", Boolean),
-    ("tuner.eta0", Number("(0, 1]")),
-    ("tuner.warmup", Integer("[0, 1000]")),
-    ("tuner.gradientClip", Number("(0, 100]")),
-    ("tuner.parameters", Parameters),
-];
+use Kind::{Boolean, Decimal, Integer, Metrics, Number, OneOf, OptionalNumber, Parameters, Weights};
 
 /// Collects errors in the order in which they are found.
 #[derive(Debug, Default)]
@@ -218,11 +64,7 @@ impl Errors {
         }
     }
 
-    pub(super) fn object<'a>(
-        &mut self,
-        field: &str,
-        value: &'a Value,
-    ) -> Option<&'a Map<String, Value>> {
+    pub(super) fn object<'a>(&mut self, field: &str, value: &'a Value) -> Option<&'a Map<String, Value>> {
         if !value.is_object() {
             self.found(field, "object", value);
         }
@@ -231,10 +73,7 @@ impl Errors {
 
     /// Reports every key of `map` that is not known, in the order of their bytes.
     pub(super) fn unknown_keys(&mut self, field: &str, map: &Map<String, Value>, known: &[&str]) {
-        let unknown: BTreeMap<&String, &Value> = map
-            .iter()
-            .filter(|(key, _)| !known.contains(&key.as_str()))
-            .collect();
+        let unknown: BTreeMap<&String, &Value> = map.iter().filter(|(key, _)| !known.contains(&key.as_str())).collect();
         for (key, value) in unknown {
             self.found(&format!("{field}.{key}"), "known field", value);
         }
@@ -285,9 +124,9 @@ pub(super) fn contains(interval: &str, x: f64) -> bool {
 
 /// Whether `path` is a number of the document.
 pub(super) fn is_numeric_field(path: &str) -> bool {
-    FIELDS.iter().any(|(field, kind)| {
-        *field == path && matches!(kind, Number(_) | OptionalNumber(_) | Integer(_))
-    })
+    FIELDS
+        .iter()
+        .any(|(field, kind)| *field == path && matches!(kind, Number(_) | OptionalNumber(_) | Integer(_)))
 }
 
 /// Judges every field of the table, then the fields that the table does not have.
@@ -341,11 +180,7 @@ fn find<'a>(document: &'a Value, path: &'a str) -> Found<'a> {
     Found::Value(value)
 }
 
-fn collect_unknown<'a>(
-    map: &'a Map<String, Value>,
-    prefix: &str,
-    unknown: &mut BTreeMap<String, &'a Value>,
-) {
+fn collect_unknown<'a>(map: &'a Map<String, Value>, prefix: &str, unknown: &mut BTreeMap<String, &'a Value>) {
     for (key, value) in map {
         let path = format!("{prefix}{key}");
         if FIELDS.iter().any(|(field, _)| *field == path) {
@@ -371,9 +206,7 @@ fn is_section(prefix: &str) -> bool {
 /// The document must have passed [`errors`]. Whole numbers lose a fraction of `.0`, so that they parse into integers.
 pub(super) fn overlay(mut defaults: Value, document: &Value) -> Value {
     for (path, kind) in FIELDS {
-        if let (Found::Value(value), Some(target)) =
-            (find(document, path), slot(&mut defaults, path))
-        {
+        if let (Found::Value(value), Some(target)) = (find(document, path), slot(&mut defaults, path)) {
             *target = match kind {
                 Integer(_) => value.as_f64().map_or_else(|| value.clone(), whole),
                 _ => value.clone(),
@@ -407,11 +240,9 @@ mod tests {
     fn every_interval_of_the_table_contains_something() {
         for (path, kind) in FIELDS {
             if let Number(bound) | OptionalNumber(bound) | Integer(bound) = kind {
-                let hit = [
-                    0.0, 0.005, 0.05, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 100.0, 500.0,
-                ]
-                .into_iter()
-                .any(|x| contains(bound, x));
+                let hit = [0.0, 0.005, 0.05, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 100.0, 500.0]
+                    .into_iter()
+                    .any(|x| contains(bound, x));
                 assert!(
                     hit && !contains(bound, -1.0) && !contains(bound, 1e10),
                     "{path}: {bound}"
