@@ -14,12 +14,9 @@ fn default_config() -> Config {
 
 /// A state that has a reference, so that a cycle can promote.
 fn ready(config: &Config) -> State {
-    let baseline: Value =
-        serde_json::from_str(include_str!("seeds/input/baseline.json")).expect("a seed");
+    let baseline: Value = serde_json::from_str(include_str!("seeds/input/baseline.json")).expect("a seed");
     let input = CycleInput::from_json(&baseline).expect("a well-formed seed");
-    run_cycle(config, &State::new(config), &input)
-        .expect("a cycle")
-        .1
+    run_cycle(config, &State::new(config), &input).expect("a cycle").1
 }
 
 /// A configuration is valid or says why not; a valid one survives being written and read.
@@ -49,13 +46,11 @@ pub fn input(bytes: &[u8]) {
         Err(other) => panic!("an input has input errors only: {other}"),
         Ok(input) => {
             let text = canonical(&input).expect("an input has a canonical form");
-            let again: CycleInput =
-                serde_json::from_str(&text).expect("its own text is well-formed");
+            let again: CycleInput = serde_json::from_str(&text).expect("its own text is well-formed");
             assert_eq!(again.hash(), input.hash());
             let config = default_config();
             for state in [State::new(&config), ready(&config)] {
-                let (outcome, next) =
-                    run_cycle(&config, &state, &input).expect("bad evidence is no error");
+                let (outcome, next) = run_cycle(&config, &state, &input).expect("bad evidence is no error");
                 judged(&config, &state, &outcome, next);
             }
         }
@@ -77,9 +72,7 @@ fn judged(config: &Config, state: &State, outcome: &CycleOutcome, next: State) {
     let null = |key: &str| matches!(key, "agape" | "linfReference");
     let scores = scores.as_object().expect("a record");
     assert!(
-        scores
-            .iter()
-            .all(|(key, value)| null(key) || !value.is_null()),
+        scores.iter().all(|(key, value)| null(key) || !value.is_null()),
         "a score is not finite"
     );
     for event in &outcome.events {
@@ -103,11 +96,9 @@ pub fn state(bytes: &[u8]) {
         Err(EngineError::State { .. }) => {}
         Err(other) => panic!("a state has state errors only: {other}"),
         Ok(state) => {
-            let again =
-                State::from_json(&config, &state.to_json()).expect("its own document is valid");
+            let again = State::from_json(&config, &state.to_json()).expect("its own document is valid");
             assert_eq!(again, state);
-            let promotable: Value =
-                serde_json::from_str(include_str!("seeds/input/promotable.json")).expect("a seed");
+            let promotable: Value = serde_json::from_str(include_str!("seeds/input/promotable.json")).expect("a seed");
             let input = CycleInput::from_json(&promotable).expect("a well-formed seed");
             let (outcome, next) = run_cycle(&config, &state, &input).expect("a valid state runs");
             judged(&config, &state, &outcome, next);

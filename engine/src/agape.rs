@@ -16,11 +16,7 @@ const VIRTUE_FLOOR: f64 = 1e-3;
 
 /// Agápe index of named virtues, in their order.
 #[must_use]
-pub fn index<'a>(
-    virtues: impl IntoIterator<Item = (&'a str, Num)>,
-    cost: Num,
-    sacrifice_weight: f64,
-) -> Scored {
+pub fn index<'a>(virtues: impl IntoIterator<Item = (&'a str, Num)>, cost: Num, sacrifice_weight: f64) -> Scored {
     let mut checks = Checks::new();
     let mut count = 0.0;
     let mut inverse = 0.0;

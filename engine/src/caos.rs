@@ -100,10 +100,7 @@ pub fn phi(components: &Components, kappa: Num, gamma: Num, focus: Num) -> Explo
     let gamma = checks.within("gamma", gamma, 0.1, 2.0);
     let focus = checks.within("focus", focus, 1.0, 4.0);
     let scored = checks.score(0.0, || {
-        libm::tanh(
-            (gamma * (libm::pow(o, focus) * libm::pow(s, focus)))
-                * libm::log(1.0 + (kappa * c) * a),
-        )
+        libm::tanh((gamma * (libm::pow(o, focus) * libm::pow(s, focus))) * libm::log(1.0 + (kappa * c) * a))
     });
     Exploratory {
         value: scored.value,
@@ -118,12 +115,7 @@ pub fn harmony(components: &Components) -> Scored {
     let [c, a, o, s] = components.check(&mut checks);
     let denominator = o + s;
     checks.score(0.0, || {
-        (c + a)
-            / if denominator <= NEGLIGIBLE {
-                1.0
-            } else {
-                denominator
-            }
+        (c + a) / if denominator <= NEGLIGIBLE { 1.0 } else { denominator }
     })
 }
 
@@ -144,8 +136,7 @@ pub fn pattern_strength(components: &Components) -> Scored {
             return 0.0;
         }
         let mean = ratios().fold(0.0, |sum, ratio| sum + ratio) / count;
-        let variance =
-            ratios().fold(0.0, |sum, ratio| sum + (ratio - mean) * (ratio - mean)) / count;
+        let variance = ratios().fold(0.0, |sum, ratio| sum + (ratio - mean) * (ratio - mean)) / count;
         1.0 / (1.0 + variance.sqrt())
     })
 }
@@ -158,11 +149,7 @@ pub fn consistency(pass_at_k: Num, ece: Num, external: Num) -> Scored {
     let ece = checks.unit("ece", ece);
     let external = checks.unit("external", external);
     checks.score(0.0, || {
-        clamp(
-            0.4 * pass_at_k + 0.3 * (1.0 - ece) + 0.3 * external,
-            0.0,
-            1.0,
-        )
+        clamp(0.4 * pass_at_k + 0.3 * (1.0 - ece) + 0.3 * external, 0.0, 1.0)
     })
 }
 

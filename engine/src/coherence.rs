@@ -53,11 +53,7 @@ pub fn score(modules: &Modules, weights: &CoherenceWeights) -> Score {
     let mut checks = Checks::new();
     let scores = [
         ("ethics", modules.ethics, weights.ethics),
-        (
-            "contractivity",
-            modules.contractivity,
-            weights.contractivity,
-        ),
+        ("contractivity", modules.contractivity, weights.contractivity),
         ("league", modules.league, weights.league),
         ("caos", modules.caos, weights.caos),
         ("sr", modules.sr, weights.sr),

@@ -22,10 +22,7 @@ pub const BETA_MAX: f64 = 0.1;
 /// Whether ΔL∞, in [−1, 1], reaches β. False for anything unusable.
 #[must_use]
 pub fn survives(delta_linf: Num, beta: Num) -> bool {
-    match (
-        check(delta_linf, -1.0, 1.0, 0.0),
-        check(beta, 0.0, 1.0, 0.0),
-    ) {
+    match (check(delta_linf, -1.0, 1.0, 0.0), check(beta, 0.0, 1.0, 0.0)) {
         (Ok(delta), Ok(beta)) => delta >= beta,
         _ => false,
     }

@@ -187,11 +187,7 @@ pub fn solve(mdp: &Mdp, options: &Options) -> Result<Solution, MdpError> {
         .enumerate()
         .map(|(index, state)| admit_state(index, state, mdp.states.len()));
     let process = Process(nodes.collect::<Result<_, _>>()?);
-    Ok(process.iterate(
-        gamma,
-        options.tolerance,
-        options.max_iterations.min(MAX_ITERATIONS),
-    ))
+    Ok(process.iterate(gamma, options.tolerance, options.max_iterations.min(MAX_ITERATIONS)))
 }
 
 fn admit_state(index: usize, state: &State, states: usize) -> Result<Node, MdpError> {
@@ -244,34 +240,24 @@ fn number(x: Num) -> Option<f64> {
 
 impl Process {
     fn iterate(&self, gamma: f64, tolerance: f64, max_iterations: u64) -> Solution {
-        let start = self.0.iter().map(|node| {
-            if let Node::Terminal(value) = node {
-                *value
-            } else {
-                0.0
-            }
-        });
+        let start = self
+            .0
+            .iter()
+            .map(|node| if let Node::Terminal(value) = node { *value } else { 0.0 });
         let mut values: Vec<f64> = start.collect();
         let mut iterations = 0;
         let mut converged = false;
         while !converged && iterations < max_iterations {
-            let next: Vec<f64> = self
-                .0
+            let next: Vec<f64> = self.0.iter().map(|node| best(node, gamma, &values).0).collect();
+            let change = values
                 .iter()
-                .map(|node| best(node, gamma, &values).0)
-                .collect();
-            let change = values.iter().zip(&next).fold(0.0, |change, (old, new)| {
-                f64::max(change, (new - old).abs())
-            });
+                .zip(&next)
+                .fold(0.0, |change, (old, new)| f64::max(change, (new - old).abs()));
             converged = change <= tolerance;
             values = next;
             iterations += 1;
         }
-        let policy = self
-            .0
-            .iter()
-            .map(|node| best(node, gamma, &values).1)
-            .collect();
+        let policy = self.0.iter().map(|node| best(node, gamma, &values).1).collect();
         Solution {
             values,
             policy,
@@ -290,9 +276,9 @@ fn best(node: &Node, gamma: f64, values: &[f64]) -> (f64, Option<usize>) {
     let mut best = (f64::NEG_INFINITY, None);
     for (index, (reward, transitions)) in actions.iter().enumerate() {
         // Targets were checked, so every look-up succeeds.
-        let expected = transitions.iter().fold(0.0, |sum, (to, p)| {
-            sum + p * values.get(*to).copied().unwrap_or(0.0)
-        });
+        let expected = transitions
+            .iter()
+            .fold(0.0, |sum, (to, p)| sum + p * values.get(*to).copied().unwrap_or(0.0));
         let value = reward + gamma * expected;
         if value > best.0 {
             best = (value, Some(index));

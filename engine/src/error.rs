@@ -23,11 +23,7 @@ pub struct ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: expected {}, found {}",
-            self.field, self.bound, self.value
-        )
+        write!(f, "{}: expected {}, found {}", self.field, self.bound, self.value)
     }
 }
 
@@ -90,7 +86,9 @@ impl fmt::Display for EngineError {
             Self::State { field, code } => write!(f, "unusable state: {field}: {code}"),
             Self::Input { field, code } => write!(f, "malformed input: {field}: {code}"),
             Self::Rng(code) => write!(f, "unusable random-stream record: {code}"),
-            Self::StateMismatch => f.write_str("the current state is not the one this outcome was computed from; run the cycle again"),
+            Self::StateMismatch => {
+                f.write_str("the current state is not the one this outcome was computed from; run the cycle again")
+            }
         }
     }
 }

@@ -49,9 +49,7 @@ pub fn content_hash<T: Serialize + ?Sized>(value: &T) -> Result<Digest, EngineEr
 /// Digest of a whole stream of content hashes, in order.
 #[must_use]
 pub fn stream_digest<'a>(hashes: impl IntoIterator<Item = &'a Digest>) -> Digest {
-    hashes
-        .into_iter()
-        .fold(Digest::ZERO, |digest, hash| digest.chain(hash))
+    hashes.into_iter().fold(Digest::ZERO, |digest, hash| digest.chain(hash))
 }
 
 /// The closed set of event types.
@@ -301,8 +299,8 @@ impl<'de> Deserialize<'de> for Event {
                 document.schema
             )));
         }
-        let event = Self::new(document.kind, document.cycle, &document.data, document.rng)
-            .map_err(serde::de::Error::custom)?;
+        let event =
+            Self::new(document.kind, document.cycle, &document.data, document.rng).map_err(serde::de::Error::custom)?;
         if event.content_hash == document.content_hash {
             Ok(event)
         } else {

@@ -48,11 +48,7 @@ const NUMBERS: [u64; 93] = {
 pub fn number(k: u64) -> u64 {
     let index = usize::try_from(k.clamp(1, LARGEST_INDEX) - 1);
     // The index is inside the table by the clamp.
-    index
-        .ok()
-        .and_then(|index| NUMBERS.get(index))
-        .copied()
-        .unwrap_or(1)
+    index.ok().and_then(|index| NUMBERS.get(index)).copied().unwrap_or(1)
 }
 
 /// Interval of step k in seconds: grows with the Fibonacci numbers up to `max`; a `base` beyond `max` stays as it is.
@@ -100,16 +96,10 @@ pub struct Optimum {
     reason = "fused multiply-add would change the last bit on some platforms"
 )]
 pub fn learning_rate(step: Num, trust_radius: Num, harmony: Num, method: SearchMethod) -> Optimum {
-    const NEUTRAL: Optimum = Optimum {
-        x: 1.0,
-        evaluations: 0,
-    };
+    const NEUTRAL: Optimum = Optimum { x: 1.0, evaluations: 0 };
     let positive_unit = |x: Num| check(x, 0.0, 1.0, 0.0).ok().filter(|x| *x > 0.0);
-    let (Some(step), Some(radius), Ok(harmony)) = (
-        positive_unit(step),
-        positive_unit(trust_radius),
-        nonneg(harmony),
-    ) else {
+    let (Some(step), Some(radius), Ok(harmony)) = (positive_unit(step), positive_unit(trust_radius), nonneg(harmony))
+    else {
         return NEUTRAL;
     };
     let closeness = 1.0 - f64::min(1.0, (harmony - PHI).abs() / PHI);
@@ -124,9 +114,7 @@ pub fn learning_rate(step: Num, trust_radius: Num, harmony: Num, method: SearchM
 #[must_use]
 pub fn schedule(alpha0: Num, t: Num, boost: Num) -> f64 {
     match (unit(alpha0), t.finite(), boost.finite()) {
-        (Ok(alpha0), Some(t), Some(boost)) => {
-            (alpha0 * libm::pow(PHI, -f64::max(0.0, t))) * clamp(boost, 0.1, 1.05)
-        }
+        (Ok(alpha0), Some(t), Some(boost)) => (alpha0 * libm::pow(PHI, -f64::max(0.0, t))) * clamp(boost, 0.1, 1.05),
         _ => 0.0,
     }
 }

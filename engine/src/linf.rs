@@ -191,11 +191,7 @@ pub fn aggregate(
 
 fn weight(w: f64) -> Result<f64, Code> {
     let w = check(Num::new(w), 0.0, MAX_WEIGHT, 0.0)?;
-    if w > 0.0 {
-        Ok(w)
-    } else {
-        Err(Code::OutOfRange)
-    }
+    if w > 0.0 { Ok(w) } else { Err(Code::OutOfRange) }
 }
 
 /// ΔL∞ = new − reference, in [−1, 1]; −1 when either side is not a unit value.

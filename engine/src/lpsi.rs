@@ -130,11 +130,7 @@ pub fn observed_rho(series: &[Num]) -> f64 {
 /// The code of an unusable `rho` (which must be ≥ 0), [`Code::SeriesInvalid`] for an unusable point among the last ten, or
 /// [`Code::Missing`] when there is neither a reported factor nor a series of two points.
 pub fn effective_rho(rho: Num, series: &[Num]) -> Result<f64, Code> {
-    let reported = if rho.is_missing() {
-        None
-    } else {
-        Some(nonneg(rho)?)
-    };
+    let reported = if rho.is_missing() { None } else { Some(nonneg(rho)?) };
     let points = recent(series).map_err(|_| Code::SeriesInvalid)?;
     let observed = (points.len() >= 2).then(|| largest_ratio(&points));
     match (reported, observed) {
@@ -164,10 +160,7 @@ fn admit(risks: &[Num], rho: Num) -> Result<(Vec<f64>, f64), Code> {
     if risks.is_empty() {
         return Err(Code::Empty);
     }
-    let risks = risks
-        .iter()
-        .map(|risk| unit(*risk))
-        .collect::<Result<Vec<_>, _>>()?;
+    let risks = risks.iter().map(|risk| unit(*risk)).collect::<Result<Vec<_>, _>>()?;
     let rho = check(rho, 0.0, 1.0, 0.0)?;
     if rho > 0.0 && rho < 1.0 {
         Ok((risks, rho))

@@ -86,9 +86,8 @@ impl RngState {
 
     fn at(seed: u64, stream: u64, word_pos: u128) -> Self {
         // Canonical JSON by hand: the keys are in order and the values need no escapes, so no serializer can fail here.
-        let text = format!(
-            r#"{{"algorithm":"{ALGORITHM}","seed":"{seed}","stream":"{stream}","wordPos":"{word_pos}"}}"#
-        );
+        let text =
+            format!(r#"{{"algorithm":"{ALGORITHM}","seed":"{seed}","stream":"{stream}","wordPos":"{word_pos}"}}"#);
         Self {
             seed,
             stream,

@@ -21,9 +21,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::{GuardConfig, SrWeights};
-use crate::num::{
-    Checks, Code, Issue, Num, check, clamp, logistic, nonneg, unit, weighted_harmonic,
-};
+use crate::num::{Checks, Code, Issue, Num, check, clamp, logistic, nonneg, unit, weighted_harmonic};
 
 /// The four axes as evidence.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -71,10 +69,7 @@ pub fn score(axes: &Axes, weights: &SrWeights) -> Score {
         (weights.autocorrection, autocorrection),
         (weights.metacognition, metacognition),
     ]);
-    let min = calibration
-        .min(ethics)
-        .min(autocorrection)
-        .min(metacognition);
+    let min = calibration.min(ethics).min(autocorrection).min(metacognition);
     Score {
         harmonic,
         min,
@@ -116,9 +111,8 @@ pub struct ProbedAxes {
 pub fn probe(measurements: &Measurements, guard: &GuardConfig) -> ProbedAxes {
     let mut checks = Checks::new();
     let finite = |x| check(x, f64::NEG_INFINITY, f64::INFINITY, 0.0);
-    let mut axis = |field, measured: Result<f64, Code>, value: &dyn Fn(f64) -> f64| {
-        checks.take(field, measured.map(value))
-    };
+    let mut axis =
+        |field, measured: Result<f64, Code>, value: &dyn Fn(f64) -> f64| checks.take(field, measured.map(value));
     let calibration = axis("ece", unit(measurements.ece), &|ece| {
         clamp(1.0 - ece / guard.ece_max, 0.0, 1.0)
     });
@@ -128,11 +122,7 @@ pub fn probe(measurements: &Measurements, guard: &GuardConfig) -> ProbedAxes {
     let autocorrection = axis("risk", finite(measurements.risk), &|risk| {
         libm::exp(-f64::max(0.0, risk))
     });
-    let metacognition = axis(
-        "deltaLinfPerCost",
-        finite(measurements.delta_linf_per_cost),
-        &logistic,
-    );
+    let metacognition = axis("deltaLinfPerCost", finite(measurements.delta_linf_per_cost), &logistic);
     ProbedAxes {
         calibration,
         ethics,

@@ -68,11 +68,7 @@ impl Parameter {
     /// The code of a value or bound that is not finite; [`Code::OutOfRange`] when `min` is not below `max`.
     pub fn new(name: impl Into<String>, value: Num, min: f64, max: f64) -> Result<Self, Code> {
         let finite = |x: Num| check(x, f64::NEG_INFINITY, f64::INFINITY, 0.0);
-        let (value, min, max) = (
-            finite(value)?,
-            finite(Num::new(min))?,
-            finite(Num::new(max))?,
-        );
+        let (value, min, max) = (finite(value)?, finite(Num::new(min))?, finite(Num::new(max))?);
         if min >= max {
             return Err(Code::OutOfRange);
         }
@@ -164,10 +160,7 @@ impl Tuner {
     /// A tuner over the given parameters, without history.
     #[must_use]
     pub const fn new(parameters: Vec<Parameter>) -> Self {
-        Self {
-            parameters,
-            updates: 0,
-        }
+        Self { parameters, updates: 0 }
     }
 
     /// A tuner over the parameters of `settings.tuner`, starting at the values in force; fields that are switched off (null) are left out.
@@ -209,8 +202,7 @@ impl Tuner {
         if gradients.len() != self.parameters.len() {
             return Err(TunerError::LengthMismatch);
         }
-        let gradients: Option<Vec<f64>> =
-            gradients.iter().map(|gradient| gradient.finite()).collect();
+        let gradients: Option<Vec<f64>> = gradients.iter().map(|gradient| gradient.finite()).collect();
         let gradients = gradients.ok_or(TunerError::NonFiniteGradient)?;
         self.updates = self.updates.saturating_add(1);
         let warm = self.updates > config.warmup;
@@ -246,12 +238,7 @@ impl Tuner {
     clippy::suboptimal_flops,
     reason = "fused multiply-add would change the last bit on some platforms"
 )]
-pub fn meta_loss(
-    linf: &[Num],
-    caos: &[Num],
-    convergence_time: Num,
-    gate_failure_rate: Num,
-) -> Option<f64> {
+pub fn meta_loss(linf: &[Num], caos: &[Num], convergence_time: Num, gate_failure_rate: Num) -> Option<f64> {
     let large = |x: Num| check(x, 0.0, LARGEST, 0.0);
     let linf = variance(linf.iter().map(|x| unit(*x)))?;
     let caos = variance(caos.iter().map(|x| large(*x)))?;
@@ -272,21 +259,12 @@ fn variance(values: impl Iterator<Item = Result<f64, Code>>) -> Option<f64> {
         .filter(|values| !values.is_empty())?;
     let n = values.len() as f64;
     let mean = values.iter().fold(0.0, |sum, x| sum + x) / n;
-    Some(
-        values
-            .iter()
-            .fold(0.0, |sum, x| sum + (x - mean) * (x - mean))
-            / n,
-    )
+    Some(values.iter().fold(0.0, |sum, x| sum + (x - mean) * (x - mean)) / n)
 }
 
 /// Central difference of a loss at θ: (loss(θ + δ) − loss(θ − δ)) / (2δ), δ = 1e-4. Missing when the loss is.
 pub fn numeric_gradient(theta: f64, mut loss: impl FnMut(f64) -> Option<f64>) -> Num {
     let above = loss(theta + DELTA);
     let below = loss(theta - DELTA);
-    Num::from(
-        above
-            .zip(below)
-            .map(|(above, below)| (above - below) / (2.0 * DELTA)),
-    )
+    Num::from(above.zip(below).map(|(above, below)| (above - below) / (2.0 * DELTA)))
 }

@@ -25,9 +25,7 @@ fn reference(value: &impl Serialize) -> String {
 fn any_json() -> impl Strategy<Value = Value> {
     let number = any::<u64>()
         .prop_map(f64::from_bits)
-        .prop_filter_map("finite", |x| {
-            serde_json::Number::from_f64(x).map(Value::Number)
-        });
+        .prop_filter_map("finite", |x| serde_json::Number::from_f64(x).map(Value::Number));
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -41,12 +39,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
             // Keys from planes whose UTF-16 order differs from their byte order.
-            prop::collection::btree_map(
-                "[a-c\u{e000}-\u{e003}\u{10000}-\u{10003}\"\\\\\n]{0,3}",
-                inner,
-                0..6
-            )
-            .prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map("[a-c\u{e000}-\u{e003}\u{10000}-\u{10003}\"\\\\\n]{0,3}", inner, 0..6)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
@@ -145,10 +139,7 @@ fn typed_values_are_written_as_the_reference_writes_them() {
         wrapper: Wrapper(-0.0),
         pair: Pair(-8, '\u{1f}'),
         map: BTreeMap::from([("b".to_owned(), None), ("a\u{7f}".to_owned(), Some(false))]),
-        nested: BTreeMap::from([
-            (Key::SecondKey, vec![]),
-            (Key::FirstKey, vec![Wrapper(1e21)]),
-        ]),
+        nested: BTreeMap::from([(Key::SecondKey, vec![]), (Key::FirstKey, vec![Wrapper(1e21)])]),
         astral: 1,
         private_use: 2,
     };
@@ -185,27 +176,13 @@ fn digests_and_events_round_trip_and_notice_changes() {
     let digest = Digest::of(b"abc");
     assert_eq!(digest.to_string().parse(), Ok(digest));
     assert_eq!(Digest::from_bytes(*digest.as_bytes()), digest);
-    for bad in [
-        "",
-        "00",
-        &"g".repeat(64),
-        &digest.to_string().to_uppercase(),
-    ] {
+    for bad in ["", "00", &"g".repeat(64), &digest.to_string().to_uppercase()] {
         assert!(bad.parse::<Digest>().is_err(), "{bad}");
     }
 
-    let event = Event::new(
-        EventType::Boot,
-        3,
-        &json!({"b": 1, "a": [true]}),
-        RngState::start(1, 2),
-    )
-    .unwrap();
+    let event = Event::new(EventType::Boot, 3, &json!({"b": 1, "a": [true]}), RngState::start(1, 2)).unwrap();
     let document = serde_json::to_value(&event).unwrap();
-    assert_eq!(
-        serde_json::from_value::<Event>(document.clone()).unwrap(),
-        event
-    );
+    assert_eq!(serde_json::from_value::<Event>(document.clone()).unwrap(), event);
     for (field, value) in [
         ("schema", json!("penin.event/2")),
         ("type", json!("HOLD")),
@@ -225,10 +202,7 @@ fn digests_and_events_round_trip_and_notice_changes() {
 fn event_types_are_written_as_they_are_named() {
     for kind in EventType::ALL {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-        assert_eq!(
-            serde_json::from_value::<EventType>(kind.as_str().into()).unwrap(),
-            kind
-        );
+        assert_eq!(serde_json::from_value::<EventType>(kind.as_str().into()).unwrap(), kind);
     }
     let names: std::collections::BTreeSet<_> = EventType::ALL.map(EventType::as_str).into();
     assert_eq!(names.len(), EventType::ALL.len());

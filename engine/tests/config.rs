@@ -152,28 +152,16 @@ fn bounds_are_inclusive_where_they_say_so() {
         ("guard.rhoBiasMax", json!(9.999), json!(10)),
         ("guard.kappaMin", json!(1), json!(0.5)),
         ("resources.cpuMax", json!(0.99), json!(0.990_000_1)),
-        (
-            "ethics.minSamples",
-            json!(1_000_000_000),
-            json!(1_000_000_001),
-        ),
+        ("ethics.minSamples", json!(1_000_000_000), json!(1_000_000_001)),
         ("ethics.ecoBudgetKg", json!(1e6), json!(-0.1)),
         ("league.canaryBasisPoints", json!(100), json!(99)),
         ("league.p95LatencyMaxMs", json!(600_000), json!(600_001)),
         ("router.costReferenceMicroUsd", json!("1"), json!("0")),
-        (
-            "router.budgetDailyMicroUsd",
-            json!("18446744073709551615"),
-            json!("-1"),
-        ),
+        ("router.budgetDailyMicroUsd", json!("18446744073709551615"), json!("-1")),
         ("tuner.gradientClip", json!(100), json!(100.5)),
     ] {
         let pointer = format!("/{}", path.replace('.', "/"));
-        assert_eq!(
-            told(&with(&pointer, inside)),
-            Vec::<String>::new(),
-            "{path}"
-        );
+        assert_eq!(told(&with(&pointer, inside)), Vec::<String>::new(), "{path}");
         assert_eq!(errors(&with(&pointer, outside))[0].field, path);
     }
 }
@@ -227,14 +215,9 @@ fn normalizers_are_checked_one_by_one() {
         ["n.kind: one of identity|oneMinus|linear|ratioToBaseline"]
     );
     assert_eq!(judge(json!(null)), ["n: object"]);
+    assert_eq!(judge(json!({"kind": "identity", "min": 0})), ["n.min: known field"]);
     assert_eq!(
-        judge(json!({"kind": "identity", "min": 0})),
-        ["n.min: known field"]
-    );
-    assert_eq!(
-        judge(
-            json!({"kind": "ratioToBaseline", "baseline": 0, "better": 1, "atParity": 2, "y": 0})
-        ),
+        judge(json!({"kind": "ratioToBaseline", "baseline": 0, "better": 1, "atParity": 2, "y": 0})),
         [
             "n.baseline: > 0",
             "n.better: one of higher|lower",
@@ -244,50 +227,36 @@ fn normalizers_are_checked_one_by_one() {
     );
     assert_eq!(
         judge(json!({"kind": "linear"})),
-        [
-            "n.min: number",
-            "n.max: number",
-            "n.better: one of higher|lower"
-        ]
+        ["n.min: number", "n.max: number", "n.better: one of higher|lower"]
     );
 }
 
 #[test]
 fn lists_and_maps_are_bounded() {
-    let metric =
-        |i: usize| json!({"name": format!("m{i}"), "weight": 1, "normalize": {"kind": "identity"}});
+    let metric = |i: usize| json!({"name": format!("m{i}"), "weight": 1, "normalize": {"kind": "identity"}});
     let metrics = |n: usize| json!({"linf": {"metrics": (0..n).map(metric).collect::<Vec<_>>()}});
     assert!(told(&metrics(64)).is_empty());
     assert_eq!(errors(&metrics(65))[0].value, json!(65));
     let parameter = |name: &str| json!({"name": name, "min": 0.1, "max": 0.2});
-    let tuned = |names: &[&str]| json!({"tuner": {"parameters": names.iter().map(|name| parameter(name)).collect::<Vec<_>>()}});
+    let tuned =
+        |names: &[&str]| json!({"tuner": {"parameters": names.iter().map(|name| parameter(name)).collect::<Vec<_>>()}});
     assert!(told(&tuned(&[])).is_empty() && told(&tuned(&["alpha0", "caos.focus"])).is_empty());
-    assert_eq!(
-        told(&tuned(&["alpha0", "alpha0"])),
-        ["tuner.parameters: unique names"]
-    );
+    assert_eq!(told(&tuned(&["alpha0", "alpha0"])), ["tuner.parameters: unique names"]);
     assert_eq!(errors(&tuned(&["alpha0", "alpha0"]))[0].value, json!(2));
+    assert_eq!(told(&tuned(&["sr.weights"])), ["tuner.parameters[0].name: known field"]);
     assert_eq!(
-        told(&tuned(&["sr.weights"])),
-        ["tuner.parameters[0].name: known field"]
-    );
-    assert_eq!(
-        told(
-            &json!({"tuner": {"parameters": [{"name": "alpha0", "min": 2, "max": 1, "step": 0}, 1]}})
-        ),
+        told(&json!({"tuner": {"parameters": [{"name": "alpha0", "min": 2, "max": 1, "step": 0}, 1]}})),
         [
             "tuner.parameters[0].step: known field",
             "tuner.parameters[0]: min < max",
             "tuner.parameters[1]: object"
         ]
     );
-    let weights = json!({"sr": {"weights": {"calibration": 0, "ethics": "x", "autocorrection": 0.5, "metacognition": 0.5}}});
+    let weights =
+        json!({"sr": {"weights": {"calibration": 0, "ethics": "x", "autocorrection": 0.5, "metacognition": 0.5}}});
     assert_eq!(
         told(&weights),
-        [
-            "sr.weights.calibration: (0, 1]",
-            "sr.weights.ethics: number"
-        ]
+        ["sr.weights.calibration: (0, 1]", "sr.weights.ethics: number"]
     );
 }
 
@@ -340,10 +309,7 @@ fn a_non_finite_setting_is_refused() {
         ("alpha0", "number")
     );
     let text = EngineError::Config(errors).to_string();
-    assert_eq!(
-        text,
-        "invalid configuration: alpha0: expected number, found null"
-    );
+    assert_eq!(text, "invalid configuration: alpha0: expected number, found null");
     assert!(
         serde_json::from_value::<Config>(json!({"alpha0": 9}))
             .unwrap_err()
@@ -355,10 +321,7 @@ fn a_non_finite_setting_is_refused() {
 #[test]
 fn a_classic_key_does_not_silently_lose_to_a_current_one() {
     let document = json!({"shadow_duration_s": 120, "league": {"shadowSeconds": 600}});
-    assert_eq!(
-        told(&from_classic(&document)),
-        ["shadow_duration_s: known field"]
-    );
+    assert_eq!(told(&from_classic(&document)), ["shadow_duration_s: known field"]);
     assert_eq!(
         from_classic(&json!({"canary_traffic_pct": 0.035})),
         json!({"league": {"canaryBasisPoints": 350.0}})
@@ -368,9 +331,7 @@ fn a_classic_key_does_not_silently_lose_to_a_current_one() {
         ["league.canaryBasisPoints: integer"]
     );
     assert_eq!(
-        told(&from_classic(
-            &json!({"evolution": {"seed": 1, "speed": 2}})
-        )),
+        told(&from_classic(&json!({"evolution": {"seed": 1, "speed": 2}}))),
         ["evolution: known field"]
     );
     assert_eq!(from_classic(&json!(7)), json!(7));

@@ -61,10 +61,7 @@ fn the_worked_cycles_are_what_the_code_computes() {
 fn the_decision_table_names_every_reason() {
     let document = std::fs::read_to_string(PATH).unwrap();
     for reason in penin_engine::decision::CycleReason::ALL {
-        assert!(
-            document.contains(&format!("`{reason}`")),
-            "{reason} is not explained"
-        );
+        assert!(document.contains(&format!("`{reason}`")), "{reason} is not explained");
     }
     for decision in Decision::ALL {
         assert!(

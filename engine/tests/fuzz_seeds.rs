@@ -15,9 +15,7 @@ use std::path::Path;
 
 /// Runs `check` on every seed of that target, whole and cut short at every tenth of its length.
 fn replay(target: &str, check: fn(&[u8])) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/seeds")
-        .join(target);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
     let mut seeds = 0;
     for entry in fs::read_dir(directory).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
@@ -47,14 +45,7 @@ fn state_seeds() {
 
 #[test]
 fn deep_nesting_and_noise_are_harmless() {
-    for bytes in [
-        &b"["[..],
-        b"null",
-        b"\xff\xfe",
-        b"{\"a\":",
-        b"1e999",
-        b"\"\\ud800\"",
-    ] {
+    for bytes in [&b"["[..], b"null", b"\xff\xfe", b"{\"a\":", b"1e999", b"\"\\ud800\""] {
         for check in [checks::config, checks::input, checks::state] {
             check(bytes);
         }

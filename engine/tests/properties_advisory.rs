@@ -327,10 +327,7 @@ fn a_tuner_proposes_only_what_differs_from_the_configuration() {
     tuner.step(&gradients, &config).unwrap();
     let proposals = tuner.propose(&settings);
     assert_eq!(proposals.len(), 1);
-    assert_eq!(
-        (proposals[0].name.as_str(), proposals[0].from),
-        ("caos.kappa", 20.0)
-    );
+    assert_eq!((proposals[0].name.as_str(), proposals[0].from), ("caos.kappa", 20.0));
     assert!(proposals[0].to > 20.0);
     // The tuner itself survives a restart.
     let text = serde_json::to_string(&tuner).unwrap();
@@ -367,20 +364,12 @@ fn faults_of_a_process_are_named_in_document_order() {
         .error,
         Fault::TooManyStates
     );
-    let error = fault(
-        &Mdp {
-            states: vec![state],
-        },
-        0.5,
-    );
+    let error = fault(&Mdp { states: vec![state] }, 0.5);
     assert_eq!(
         (error.error, error.state, error.action),
         (Fault::BadNumber, Some(0), None)
     );
-    assert_eq!(
-        error.to_string(),
-        "unusable decision process: BadNumber in state 0"
-    );
+    assert_eq!(error.to_string(), "unusable decision process: BadNumber in state 0");
     let action = |to, p| Action {
         reward: Num::new(0.0),
         transitions: vec![Transition { to, p: Num::new(p) }],

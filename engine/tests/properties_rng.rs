@@ -30,18 +30,14 @@ mod reference {
     }
 
     fn quarter_round(words: &mut [u32; 16], [a, b, c, d]: [usize; 4]) {
-        for (sum, addend, turned, by) in [(a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)]
-        {
+        for (sum, addend, turned, by) in [(a, b, d, 16), (c, d, b, 12), (a, b, d, 8), (c, d, b, 7)] {
             words[sum] = words[sum].wrapping_add(words[addend]);
             words[turned] = (words[turned] ^ words[sum]).rotate_left(by);
         }
     }
 
     fn halves(x: u64) -> [u32; 2] {
-        [
-            u32::try_from(x & 0xFFFF_FFFF).unwrap(),
-            u32::try_from(x >> 32).unwrap(),
-        ]
+        [u32::try_from(x & 0xFFFF_FFFF).unwrap(), u32::try_from(x >> 32).unwrap()]
     }
 
     fn block(seed: u64, stream: u64, counter: u64) -> [u32; 16] {
@@ -56,10 +52,7 @@ mod reference {
                 quarter_round(&mut x, [i, 4 + i, 8 + i, 12 + i]);
             }
             for i in 0..4 {
-                quarter_round(
-                    &mut x,
-                    [i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4],
-                );
+                quarter_round(&mut x, [i, 4 + (i + 1) % 4, 8 + (i + 2) % 4, 12 + (i + 3) % 4]);
             }
         }
         std::array::from_fn(|i| x[i].wrapping_add(start[i]))
@@ -76,17 +69,8 @@ mod reference {
 
 /// Even positions, with the block borders and the wrap-around more often than by chance.
 fn position() -> impl Strategy<Value = u128> {
-    let near = |at: u128| {
-        (0..200_u128).prop_map(move |offset| (POSITIONS + at - 100 + offset) % POSITIONS)
-    };
-    prop_oneof![
-        near(0),
-        near(64),
-        near(1 << 36),
-        near(1 << 67),
-        0..POSITIONS
-    ]
-    .prop_map(|position| position & !1)
+    let near = |at: u128| (0..200_u128).prop_map(move |offset| (POSITIONS + at - 100 + offset) % POSITIONS);
+    prop_oneof![near(0), near(64), near(1 << 36), near(1 << 67), 0..POSITIONS].prop_map(|position| position & !1)
 }
 
 proptest! {
@@ -177,10 +161,7 @@ fn codes_come_in_their_fixed_order() {
         }),
         Code::InvalidInteger
     );
-    assert_eq!(
-        code(|r| r.word_pos = POSITIONS.to_string()),
-        Code::InvalidInteger
-    );
+    assert_eq!(code(|r| r.word_pos = POSITIONS.to_string()), Code::InvalidInteger);
     assert_eq!(code(|r| r.word_pos = "1".into()), Code::OddWordPosition);
     assert_eq!(code(|r| r.word_pos = "2".into()), Code::DigestMismatch);
     assert_eq!(Stream::new(1, 0).below(0), 0);
@@ -194,8 +175,5 @@ fn below_is_fair_over_a_small_range() {
         counts[usize::try_from(rng.below(6)).unwrap()] += 1;
     }
     // Five standard deviations of a binomial count with p = 1/6.
-    assert!(
-        counts.iter().all(|count| count.abs_diff(10_000) < 457),
-        "{counts:?}"
-    );
+    assert!(counts.iter().all(|count| count.abs_diff(10_000) < 457), "{counts:?}");
 }

@@ -28,10 +28,7 @@ const FLOOR: f64 = num::HARMONIC_FLOOR;
 
 /// A score is finite, inside its range, and at its worst value exactly when something was refused.
 fn sound(scored: &Scored, lo: f64, hi: f64, worst: f64) -> bool {
-    scored.value.is_finite()
-        && scored.value >= lo
-        && scored.value <= hi
-        && (scored.is_ok() || scored.value == worst)
+    scored.value.is_finite() && scored.value >= lo && scored.value <= hi && (scored.is_ok() || scored.value == worst)
 }
 
 fn components() -> impl Strategy<Value = Components> {
@@ -376,19 +373,12 @@ proptest! {
 
 #[test]
 fn all_zero_components_give_one() {
-    assert_eq!(
-        caos::exponential(&good([0.0; 4]), Num::new(20.0)),
-        Scored::ok(1.0)
-    );
+    assert_eq!(caos::exponential(&good([0.0; 4]), Num::new(20.0)), Scored::ok(1.0));
 }
 
 #[test]
 fn every_problem_is_listed_in_declared_order() {
     let nothing = caos::exponential(&Components::default(), Num::MISSING);
-    let fields: Vec<_> = nothing
-        .issues
-        .iter()
-        .map(|issue| issue.field.as_ref())
-        .collect();
+    let fields: Vec<_> = nothing.issues.iter().map(|issue| issue.field.as_ref()).collect();
     assert_eq!(fields, ["c", "a", "o", "s", "kappa"]);
 }

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 /// Methods that `std` forwards to the platform's C library, or that may be contracted into one rounding. `sqrt`, `abs`, `floor`, `ceil`,
 /// `round` and `fract` are exact by IEEE-754 and stay allowed.
 const METHODS: &[&str] = &[
-    "exp", "exp2", "exp_m1", "ln", "ln_1p", "log", "log2", "log10", "powf", "powi", "cbrt",
-    "hypot", "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sin_cos", "sinh", "cosh",
-    "tanh", "asinh", "acosh", "atanh", "gamma", "ln_gamma", "mul_add",
+    "exp", "exp2", "exp_m1", "ln", "ln_1p", "log", "log2", "log10", "powf", "powi", "cbrt", "hypot", "sin", "cos",
+    "tan", "asin", "acos", "atan", "atan2", "sin_cos", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "gamma",
+    "ln_gamma", "mul_add",
 ];
 
 /// Paths that reach outside, or whose iteration order differs between runs.
@@ -133,15 +133,11 @@ fn the_lint_sees_what_it_must() {
         assert_eq!(violation(good), None, "{good}");
     }
     let text = "let a = 1; // x.exp()\n#[cfg(test)]\nmod tests {\nuse std::fs;\n}\n";
-    assert_eq!(
-        code(text).filter_map(|(_, line)| violation(line)).count(),
-        0
-    );
+    assert_eq!(code(text).filter_map(|(_, line)| violation(line)).count(), 0);
 }
 
 #[test]
 fn the_crate_forbids_unsafe_code() {
-    let root =
-        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let root = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
     assert!(root.contains("#![forbid(unsafe_code)]"));
 }

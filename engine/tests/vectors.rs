@@ -51,8 +51,7 @@ const GROUPS: &[&[(&str, Function)]] = &[
 
 fn find(name: &str) -> Option<Function> {
     let mut all = GROUPS.iter().flat_map(|group| group.iter());
-    all.find(|(known, _)| *known == name)
-        .map(|(_, function)| *function)
+    all.find(|(known, _)| *known == name).map(|(_, function)| *function)
 }
 
 /// `None` when the vector holds, otherwise what differs.
@@ -69,17 +68,10 @@ fn run(vector: &Value, default_tolerance: f64) -> Option<String> {
 }
 
 fn main() -> ExitCode {
-    let path = std::env::var("PENIN_VECTORS").unwrap_or_else(|_| {
-        concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/data/engine-vectors.json"
-        )
-        .to_owned()
-    });
-    let text = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
-    let file: Value =
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path} is not JSON: {error}"));
+    let path = std::env::var("PENIN_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/engine-vectors.json").to_owned());
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
+    let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path} is not JSON: {error}"));
     assert_eq!(file["schema"], "penin.vectors/1", "{path}: unknown schema");
     let tolerance = file["tolerance"].as_f64().expect("a file tolerance");
     let vectors = file["vectors"].as_array().expect("a list of vectors");
@@ -88,10 +80,7 @@ fn main() -> ExitCode {
     for vector in vectors {
         if let Some(difference) = run(vector, tolerance) {
             failed += 1;
-            println!(
-                "FAILED {}: {difference}",
-                vector["id"].as_str().unwrap_or("?")
-            );
+            println!("FAILED {}: {difference}", vector["id"].as_str().unwrap_or("?"));
         }
     }
     println!("{} passed, {failed} failed", vectors.len() - failed);

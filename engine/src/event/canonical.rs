@@ -64,8 +64,7 @@ impl Writer {
         if !value.is_finite() {
             return Err(ser::Error::custom("NaN and infinities have no JSON form"));
         }
-        self.out
-            .push_str(ryu_js::Buffer::new().format_finite(value));
+        self.out.push_str(ryu_js::Buffer::new().format_finite(value));
         Ok(())
     }
 
@@ -83,18 +82,13 @@ impl Writer {
     }
 
     fn key_of(&self, member: &Member) -> &str {
-        self.keys
-            .get(member.key_start..member.key_end)
-            .unwrap_or("")
+        self.keys.get(member.key_start..member.key_end).unwrap_or("")
     }
 
     /// Ends an object whose members begin at `first`; every member's text ends with a comma.
     pub(super) fn close(&mut self, first: usize) -> Done {
         let members = self.members.get(first..).unwrap_or(&[]);
-        let Some((begin, key_begin)) = members
-            .first()
-            .map(|member| (member.start, member.key_start))
-        else {
+        let Some((begin, key_begin)) = members.first().map(|member| (member.start, member.key_start)) else {
             self.out.push('}');
             return Ok(());
         };
@@ -126,20 +120,11 @@ impl Writer {
         let mut sorted = std::mem::take(&mut self.scratch);
         sorted.clear();
         let members = self.members.get(first..).unwrap_or(&[]);
-        let ends = members
-            .iter()
-            .skip(1)
-            .map(|next| next.start)
-            .chain([self.out.len()]);
+        let ends = members.iter().skip(1).map(|next| next.start).chain([self.out.len()]);
         let mut segments: Vec<(&str, &str)> = members
             .iter()
             .zip(ends)
-            .map(|(member, end)| {
-                (
-                    self.key_of(member),
-                    self.out.get(member.start..end).unwrap_or(""),
-                )
-            })
+            .map(|(member, end)| (self.key_of(member), self.out.get(member.start..end).unwrap_or("")))
             .collect();
         segments.sort_unstable_by(|(a, _), (b, _)| compare(a, b));
         if segments

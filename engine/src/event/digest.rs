@@ -49,11 +49,9 @@ impl fmt::Display for Digest {
         const HEX: &[u8; 16] = b"0123456789abcdef";
         let mut text = [0_u8; 64];
         for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
-            if let ([high, low], Some(h), Some(l)) = (
-                pair,
-                HEX.get(usize::from(byte >> 4)),
-                HEX.get(usize::from(byte & 15)),
-            ) {
+            if let ([high, low], Some(h), Some(l)) =
+                (pair, HEX.get(usize::from(byte >> 4)), HEX.get(usize::from(byte & 15)))
+            {
                 *high = *h;
                 *low = *l;
             }
@@ -83,8 +81,7 @@ impl FromStr for Digest {
         let mut bytes = [0_u8; 32];
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
             if let [high, low] = pair {
-                *byte = nibble(*high).ok_or(Code::OutOfRange)? << 4
-                    | nibble(*low).ok_or(Code::OutOfRange)?;
+                *byte = nibble(*high).ok_or(Code::OutOfRange)? << 4 | nibble(*low).ok_or(Code::OutOfRange)?;
             }
         }
         Ok(Self(bytes))

@@ -42,12 +42,7 @@ impl Serializer for KeyText {
         Ok(value.to_string())
     }
 
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-    ) -> Result<String, NotCanonical> {
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<String, NotCanonical> {
         Ok(variant.to_owned())
     }
 

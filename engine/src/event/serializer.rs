@@ -98,20 +98,11 @@ impl<'a> Serializer for &'a mut Writer {
         self.serialize_unit()
     }
 
-    fn serialize_unit_variant(
-        self,
-        _name: &'static str,
-        _index: u32,
-        variant: &'static str,
-    ) -> Done {
+    fn serialize_unit_variant(self, _name: &'static str, _index: u32, variant: &'static str) -> Done {
         self.serialize_str(variant)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _name: &'static str,
-        value: &T,
-    ) -> Done {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, value: &T) -> Done {
         value.serialize(self)
     }
 
@@ -135,11 +126,7 @@ impl<'a> Serializer for &'a mut Writer {
         Ok(List::open(self))
     }
 
-    fn serialize_tuple_struct(
-        self,
-        _name: &'static str,
-        _length: usize,
-    ) -> Result<List<'a>, NotCanonical> {
+    fn serialize_tuple_struct(self, _name: &'static str, _length: usize) -> Result<List<'a>, NotCanonical> {
         Ok(List::open(self))
     }
 
@@ -163,11 +150,7 @@ impl<'a> Serializer for &'a mut Writer {
         Ok(Object::open(self))
     }
 
-    fn serialize_struct(
-        self,
-        _name: &'static str,
-        _length: usize,
-    ) -> Result<Object<'a>, NotCanonical> {
+    fn serialize_struct(self, _name: &'static str, _length: usize) -> Result<Object<'a>, NotCanonical> {
         Ok(Object::open(self))
     }
 

@@ -28,9 +28,7 @@ pub enum SearchError {
 impl std::fmt::Display for SearchError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::BadInterval => {
-                "the search needs finite a < b and a tolerance > 0 that can be reached"
-            }
+            Self::BadInterval => "the search needs finite a < b and a tolerance > 0 that can be reached",
             Self::ObjectiveNonFinite => "the objective is not finite on the interval",
         })
     }
@@ -98,11 +96,7 @@ impl<'a, F: Fn(f64) -> f64> Section<'a, F> {
     }
 
     /// Drops the part beyond the worse point and evaluates the one point that is new: `low(a, b)` or `high(a, b)`.
-    fn shrink(
-        &mut self,
-        low: impl Fn(f64, f64) -> f64,
-        high: impl Fn(f64, f64) -> f64,
-    ) -> Result<(), SearchError> {
+    fn shrink(&mut self, low: impl Fn(f64, f64) -> f64, high: impl Fn(f64, f64) -> f64) -> Result<(), SearchError> {
         if self.left_is_better() {
             self.b = self.d.0;
             self.d = self.c;
@@ -147,30 +141,16 @@ fn evaluate(objective: &impl Fn(f64) -> f64, x: f64) -> Result<(f64, f64), Searc
     clippy::cast_sign_loss,
     reason = "a finite count of at most a few thousand steps"
 )]
-fn golden(
-    objective: &impl Fn(f64) -> f64,
-    a: f64,
-    b: f64,
-    tolerance: f64,
-) -> Result<Optimum, SearchError> {
+fn golden(objective: &impl Fn(f64) -> f64, a: f64, b: f64, tolerance: f64) -> Result<Optimum, SearchError> {
     let mut h = b - a;
     let steps = (libm::log(tolerance / h) / libm::log(PHI_INVERSE)).ceil();
     if !steps.is_finite() {
         return Err(SearchError::BadInterval);
     }
-    let mut section = Section::new(
-        objective,
-        a,
-        b,
-        a + PHI_INVERSE_SQUARED * h,
-        a + PHI_INVERSE * h,
-    )?;
+    let mut section = Section::new(objective, a, b, a + PHI_INVERSE_SQUARED * h, a + PHI_INVERSE * h)?;
     for _ in 1..steps as u64 {
         h *= PHI_INVERSE;
-        section.shrink(
-            |a, _| a + PHI_INVERSE_SQUARED * h,
-            |a, _| a + PHI_INVERSE * h,
-        )?;
+        section.shrink(|a, _| a + PHI_INVERSE_SQUARED * h, |a, _| a + PHI_INVERSE * h)?;
     }
     Ok(section.optimum())
 }
@@ -179,12 +159,7 @@ fn golden(
     clippy::suboptimal_flops,
     reason = "fused multiply-add would change the last bit on some platforms"
 )]
-fn fibonacci(
-    objective: &impl Fn(f64) -> f64,
-    a: f64,
-    b: f64,
-    tolerance: f64,
-) -> Result<Optimum, SearchError> {
+fn fibonacci(objective: &impl Fn(f64) -> f64, a: f64, b: f64, tolerance: f64) -> Result<Optimum, SearchError> {
     let needed = (b - a) / tolerance;
     let n = (4..=LARGEST_SECTION)
         .find(|n| float(*n) >= needed)

@@ -1,8 +1,5 @@
 //! Generators shared by the property tests.
-#![allow(
-    dead_code,
-    reason = "every test binary uses another part of this module"
-)]
+#![allow(dead_code, reason = "every test binary uses another part of this module")]
 
 use penin_engine::num::Num;
 use proptest::prelude::*;

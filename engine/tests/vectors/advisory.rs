@@ -13,14 +13,9 @@ use crate::Function;
 use crate::support::{config, field, integer, json_of, num, num_or, read, without};
 
 pub const FUNCTIONS: &[(&str, Function)] = &[
-    ("epv.solve", |i| {
-        result(epv::solve(&field(i, "mdp"), &options(i)))
-    }),
+    ("epv.solve", |i| result(epv::solve(&field(i, "mdp"), &options(i)))),
     ("epv.league", |i| {
-        let mdp: Mdp = epv::league(&read(&without(
-            i,
-            &["gamma", "tol", "tolerance", "maxIterations"],
-        )));
+        let mdp: Mdp = epv::league(&read(&without(i, &["gamma", "tol", "tolerance", "maxIterations"])));
         let solution = result(epv::solve(&mdp, &options(i)));
         json!({"mdp": json_of(&mdp), "solution": solution})
     }),
@@ -29,10 +24,7 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
         |i| json!({"value": epv::smoothed_rate(i["passed"].as_u64().unwrap(), i["tried"].as_u64().unwrap())}),
     ),
     ("life.evaluate", |i| {
-        json_of(&life::evaluate(
-            &read(&without(i, &["config"])),
-            &config(&i["config"]),
-        ))
+        json_of(&life::evaluate(&read(&without(i, &["config"])), &config(&i["config"])))
     }),
     ("tuner.run", tune),
     ("tuner.metaLoss", |i| {
@@ -45,8 +37,7 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
         |i| json!({"value": fibonacci::number(i["k"].as_u64().unwrap()).to_string()}),
     ),
     ("fibonacci.ttl", |i| {
-        let [base, max, count] =
-            ["base", "maxInterval", "count"].map(|key| i[key].as_u64().unwrap());
+        let [base, max, count] = ["base", "maxInterval", "count"].map(|key| i[key].as_u64().unwrap());
         let seconds: Vec<u64> = (1..=count).map(|k| fibonacci::ttl(k, base, max)).collect();
         json!({"seconds": seconds})
     }),
@@ -57,12 +48,7 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
     ("fibonacci.search", search),
     ("fibonacci.learningRate", |i| {
         let [step, radius, harmony] = ["step", "trustRadius", "harmony"].map(|key| num(i, key));
-        json_of(&fibonacci::learning_rate(
-            step,
-            radius,
-            harmony,
-            field(i, "method"),
-        ))
+        json_of(&fibonacci::learning_rate(step, radius, harmony, field(i, "method")))
     }),
     ("fibonacci.zeckendorf", |i| {
         let cycle = integer(i, "cycle");
@@ -84,9 +70,7 @@ fn options(input: &Value) -> Options {
     Options {
         gamma: input.get("gamma").map_or(default.gamma, read),
         tolerance: tolerance.map_or(default.tolerance, |x| x.as_f64().unwrap()),
-        max_iterations: input["maxIterations"]
-            .as_u64()
-            .unwrap_or(default.max_iterations),
+        max_iterations: input["maxIterations"].as_u64().unwrap_or(default.max_iterations),
     }
 }
 
@@ -94,17 +78,11 @@ fn tune(input: &Value) -> Value {
     let mut settings = config(&input["config"]).settings().tuner.clone();
     settings.warmup = input["warmup"].as_u64().unwrap_or(settings.warmup);
     settings.eta0 = input["eta0"].as_f64().unwrap_or(settings.eta0);
-    settings.gradient_clip = input["gradientClip"]
-        .as_f64()
-        .unwrap_or(settings.gradient_clip);
-    let parameters = input["parameters"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|parameter| {
-            let bound = |key: &str| parameter[key].as_f64().unwrap();
-            Parameter::new("p", num(parameter, "value"), bound("min"), bound("max")).unwrap()
-        });
+    settings.gradient_clip = input["gradientClip"].as_f64().unwrap_or(settings.gradient_clip);
+    let parameters = input["parameters"].as_array().unwrap().iter().map(|parameter| {
+        let bound = |key: &str| parameter[key].as_f64().unwrap();
+        Parameter::new("p", num(parameter, "value"), bound("min"), bound("max")).unwrap()
+    });
     let mut tuner = Tuner::new(parameters.collect());
     let gradients: Vec<Vec<Num>> = field(input, "gradients");
     let steps: Vec<Value> = gradients

@@ -10,9 +10,7 @@ use crate::support::{field, integer, json_of, num as read_num};
 
 pub const FUNCTIONS: &[(&str, Function)] = &[
     ("num.unit", |input| checked(num::unit(read_num(input, "x")))),
-    ("num.nonneg", |input| {
-        checked(num::nonneg(read_num(input, "x")))
-    }),
+    ("num.nonneg", |input| checked(num::nonneg(read_num(input, "x")))),
     ("num.check", |input| {
         let bound = |key, default| read_num(input, key).get().unwrap_or(default);
         checked(num::check(
@@ -32,11 +30,9 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
     ),
     ("rng.stream", stream),
     ("rng.draws", draws),
-    ("rng.restore", |input| {
-        match rng::restore(&field(input, "state")) {
-            Ok(mut stream) => json!({"u64": draw(&mut stream, &input["count"])}),
-            Err(code) => json!({"error": code}),
-        }
+    ("rng.restore", |input| match rng::restore(&field(input, "state")) {
+        Ok(mut stream) => json!({"u64": draw(&mut stream, &input["count"])}),
+        Err(code) => json!({"error": code}),
     }),
     ("event.canonical", |input| {
         let text = event::canonical(&input["value"]).unwrap();
@@ -70,10 +66,7 @@ fn stream(input: &Value) -> Value {
 fn draws(input: &Value) -> Value {
     let mut stream = Stream::new(integer(input, "seed"), integer(input, "stream"));
     let operations = input["ops"].as_array().unwrap();
-    let results: Vec<Value> = operations
-        .iter()
-        .map(|op| operation(&mut stream, op))
-        .collect();
+    let results: Vec<Value> = operations.iter().map(|op| operation(&mut stream, op)).collect();
     json!({"results": results, "state": json_of(&stream.state())})
 }
 

@@ -22,11 +22,9 @@ fn at(path: &str, expected: &Value, actual: &Value, tolerance: f64) -> Option<St
             .zip(a)
             .enumerate()
             .find_map(|(i, (e, a))| at(&format!("{path}[{i}]"), e, a, tolerance)),
-        (Value::Array(e), Value::Array(a)) => Some(format!(
-            "{path}: expected {} items, got {}: {actual}",
-            e.len(),
-            a.len()
-        )),
+        (Value::Array(e), Value::Array(a)) => {
+            Some(format!("{path}: expected {} items, got {}: {actual}", e.len(), a.len()))
+        }
         (Value::Object(e), Value::Object(a)) => {
             let keys: BTreeSet<_> = e.keys().chain(a.keys()).collect();
             keys.into_iter().find_map(|key| {

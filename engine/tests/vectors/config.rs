@@ -7,18 +7,12 @@ use crate::Function;
 use crate::support::{config, json_of};
 
 pub const FUNCTIONS: &[(&str, Function)] = &[
-    (
-        "config.validate",
-        |input| json!({"errors": errors(&input["document"])}),
-    ),
+    ("config.validate", |input| json!({"errors": errors(&input["document"])})),
     ("config.classic", |input| {
         let document = from_classic(&input["document"]);
         json!({"errors": errors(&document), "document": document})
     }),
-    (
-        "config.hash",
-        |input| json!({"hash": config(&input["config"]).hash()}),
-    ),
+    ("config.hash", |input| json!({"hash": config(&input["config"]).hash()})),
 ];
 
 fn errors(document: &Value) -> Value {

@@ -57,9 +57,7 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
         |i| json!({"value": oci::from_checks(i["ok"].as_u64().unwrap(), i["total"].as_u64().unwrap())}),
     ),
     ("coherence.score", |i| {
-        let weights = i
-            .get("weights")
-            .map_or_else(CoherenceWeights::default, read);
+        let weights = i.get("weights").map_or_else(CoherenceWeights::default, read);
         let modules = field::<Option<_>>(i, "modules").unwrap_or_default();
         json_of(&coherence::score(&modules, &weights))
     }),
@@ -103,11 +101,7 @@ pub const FUNCTIONS: &[(&str, Function)] = &[
         ))
     }),
     ("growth.evaluate", |i| {
-        json_of(&growth::evaluate(
-            num(i, "previous"),
-            num(i, "next"),
-            num(i, "beta"),
-        ))
+        json_of(&growth::evaluate(num(i, "previous"), num(i, "next"), num(i, "beta")))
     }),
     ("anabolization.factor", |i| {
         let [a, delta] = [num_or(i, "a", 1.0), num(i, "deltaLinf")];
@@ -166,11 +160,7 @@ fn component(input: &Value) -> Value {
     let scored = match input["component"].as_str().unwrap() {
         "consistency" => caos::consistency(value("passAtK"), value("ece"), value("external")),
         "autoEvolution" => caos::auto_evolution(value("deltaLinf"), value("cost")),
-        "unknown" => caos::unknown(
-            value("epistemic"),
-            value("outOfDistribution"),
-            value("disagreement"),
-        ),
+        "unknown" => caos::unknown(value("epistemic"), value("outOfDistribution"), value("disagreement")),
         "silence" => caos::silence(value("noise"), value("redundancy"), value("entropy")),
         other => panic!("unknown component {other}"),
     };

@@ -33,11 +33,7 @@ pub fn integer(value: &Value, key: &str) -> u64 {
 
 /// The configuration of a partial document; absent means the defaults.
 pub fn config(document: &Value) -> Config {
-    let document = if document.is_null() {
-        &json!({})
-    } else {
-        document
-    };
+    let document = if document.is_null() { &json!({}) } else { document };
     Config::from_json(document).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
