@@ -1,12 +1,7 @@
 //! Ratios measured in one interleaved run: disks differ and change speed, ratios hold.
 //!
 //! `cargo bench -p penin-ledger --bench ratios -- [ENTRIES]` (default 200,000 for verification and proofs).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    missing_docs
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -16,8 +11,7 @@ use std::time::{Duration, Instant};
 use penin_ledger::hash::leaf_hash;
 use penin_ledger::proof::Prover;
 use penin_ledger::{
-    Digest, Draft, FileAnchor, Keys, Kind, Ledger, MemoryAnchor, Options, Source, Subject,
-    VerifyOptions, verify,
+    Digest, Draft, FileAnchor, Keys, Kind, Ledger, MemoryAnchor, Options, Source, Subject, VerifyOptions, verify,
 };
 
 const START_MS: i64 = 1_790_000_000_000;
@@ -41,18 +35,13 @@ fn open(dir: &Path, anchor: Box<dyn penin_ledger::Anchor>) -> Ledger {
 
 fn median(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
-    times
-        .get(times.len() / 2)
-        .map_or(0.0, |time| time.as_secs_f64() * 1e6)
+    times.get(times.len() / 2).map_or(0.0, |time| time.as_secs_f64() * 1e6)
 }
 
 /// One flush of a preallocated file, one acknowledged evaluation, one acknowledged promotion, in turn.
 fn acknowledgements() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = open(
-        &dir.path().join("ledger"),
-        Box::new(MemoryAnchor::default()),
-    );
+    let ledger = open(&dir.path().join("ledger"), Box::new(MemoryAnchor::default()));
     let raw = File::create(dir.path().join("raw")).unwrap();
     raw.write_all_at(&vec![0; 4 << 20], 0).unwrap();
     raw.sync_all().unwrap();
@@ -62,10 +51,7 @@ fn acknowledgements() {
         raw.write_all_at(&[1; 1_100], n * 1_100).unwrap();
         raw.sync_data().unwrap();
         flush.push(start.elapsed());
-        for (kind, times) in [
-            (Kind::GateEval, &mut gate),
-            (Kind::PromoteAttest, &mut promotion),
-        ] {
+        for (kind, times) in [(Kind::GateEval, &mut gate), (Kind::PromoteAttest, &mut promotion)] {
             let start = Instant::now();
             ledger.append(draft(kind, n)).wait().unwrap();
             times.push(start.elapsed());
@@ -85,10 +71,7 @@ fn rate(ledger: &Ledger, callers: u64, each: u64) -> f64 {
         for caller in 0..callers {
             scope.spawn(move || {
                 for n in 0..each {
-                    ledger
-                        .append(draft(Kind::GateEval, caller * each + n))
-                        .wait()
-                        .unwrap();
+                    ledger.append(draft(Kind::GateEval, caller * each + n)).wait().unwrap();
                 }
             });
         }
@@ -135,13 +118,7 @@ fn verification(entries: u64) {
             window.pop_front().unwrap().wait().unwrap();
         }
     }
-    let length = ledger
-        .reader()
-        .unwrap()
-        .entry_bytes(1)
-        .unwrap()
-        .unwrap()
-        .len();
+    let length = ledger.reader().unwrap().entry_bytes(1).unwrap().unwrap().len();
     ledger.close();
     #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
     let count = entries as f64;
@@ -168,11 +145,7 @@ fn verification(entries: u64) {
     let mut prover = Prover::new(Source::open(dir.path()).unwrap());
     let start = Instant::now();
     for n in 0..10_000_u64 {
-        std::hint::black_box(
-            prover
-                .inclusion(n.wrapping_mul(7_919) % entries, entries)
-                .unwrap(),
-        );
+        std::hint::black_box(prover.inclusion(n.wrapping_mul(7_919) % entries, entries).unwrap());
     }
     println!(
         "inclusion proof in {entries}: {:.1} us",
@@ -181,10 +154,7 @@ fn verification(entries: u64) {
 }
 
 fn main() {
-    let entries = std::env::args()
-        .filter_map(|word| word.parse().ok())
-        .next()
-        .unwrap_or(200_000);
+    let entries = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(200_000);
     acknowledgements();
     group_commit();
     verification(entries);

@@ -12,8 +12,7 @@ use std::process::ExitCode;
 
 use penin_ledger::keys::Keys;
 use penin_ledger::{
-    Blob, CycleRef, Digest, Draft, FileAnchor, Kind, Ledger, Options, Policy, StateUpdate, Subject,
-    Ticket,
+    Blob, CycleRef, Digest, Draft, FileAnchor, Kind, Ledger, Options, Policy, StateUpdate, Subject, Ticket,
 };
 use serde_json::{Value, json};
 
@@ -147,11 +146,7 @@ fn entry(seed: u64, n: u64) -> Draft {
         name: "shop/ranker".into(),
         uid: "7a0f6c5e-1d52-4a3b-9d0e-2f1f6f6b8c11".into(),
     });
-    draft.trace_id = noise(seed, n, "trace")
-        .to_string()
-        .chars()
-        .take(32)
-        .collect();
+    draft.trace_id = noise(seed, n, "trace").to_string().chars().take(32).collect();
     if let Value::Object(body) = body(seed, n, kind) {
         draft.body = body;
     }
@@ -168,9 +163,7 @@ fn entry(seed: u64, n: u64) -> Draft {
     if kind == Kind::PromoteAttest {
         draft.state = vec![StateUpdate {
             key: "engine/shop/ranker".into(),
-            value: json!({ "cycle": life.to_string() })
-                .to_string()
-                .into_bytes(),
+            value: json!({ "cycle": life.to_string() }).to_string().into_bytes(),
         }];
     }
     draft

@@ -76,11 +76,7 @@ impl MemoryAnchor {
 
 impl Anchor for MemoryAnchor {
     fn load(&mut self) -> Result<Option<Head>, AnchorError> {
-        Ok(self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone())
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn swap(&mut self, expected: Option<&Head>, next: &Head) -> Result<(), AnchorError> {
@@ -146,13 +142,11 @@ impl Anchor for FileAnchor {
     }
 
     fn swap(&mut self, expected: Option<&Head>, next: &Head) -> Result<(), AnchorError> {
-        let locked =
-            Locked::take(&self.lock).map_err(|e| self.unavailable("cannot be locked", &e))?;
+        let locked = Locked::take(&self.lock).map_err(|e| self.unavailable("cannot be locked", &e))?;
         if self.read()?.as_ref() != expected || !extends(expected, next) {
             return Err(AnchorError::Conflict);
         }
-        let mut bytes = serde_json::to_vec_pretty(next)
-            .map_err(|e| self.unavailable("cannot be written", &e))?;
+        let mut bytes = serde_json::to_vec_pretty(next).map_err(|e| self.unavailable("cannot be written", &e))?;
         bytes.push(b'\n');
         write_durably(&self.path, &bytes).map_err(|e| self.unavailable("cannot be written", &e))?;
         drop(locked);
@@ -188,10 +182,7 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
 
 /// Makes a rename or creation in the directory of `path` durable.
 pub(crate) fn sync_parent(path: &Path) -> std::io::Result<()> {
-    match path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(parent) => File::open(parent)?.sync_all(),
         None => File::open(".")?.sync_all(),
     }
@@ -227,10 +218,7 @@ mod tests {
 
     fn rules(anchor: &mut dyn Anchor) {
         assert_eq!(anchor.load(), Ok(None));
-        assert_eq!(
-            anchor.swap(Some(&head(1, 1)), &head(2, 1)),
-            Err(AnchorError::Conflict)
-        );
+        assert_eq!(anchor.swap(Some(&head(1, 1)), &head(2, 1)), Err(AnchorError::Conflict));
         anchor.swap(None, &head(3, 1)).unwrap();
         assert_eq!(anchor.load(), Ok(Some(head(3, 1))));
         assert_eq!(anchor.swap(None, &head(4, 1)), Err(AnchorError::Conflict));

@@ -46,9 +46,7 @@ pub(crate) fn write<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> 
 
 fn admit<'a>(value: &'a Value, path: &mut Vec<PathPart<'a>>) -> Result<(), CanonicalError> {
     if path.len() > DEPTH {
-        return Err(CanonicalError::TooDeep {
-            path: pointer(path),
-        });
+        return Err(CanonicalError::TooDeep { path: pointer(path) });
     }
     match value {
         Value::Number(number) if !is_safe(number) => Err(CanonicalError::UnsafeInteger {
@@ -129,9 +127,6 @@ mod tests {
         for _ in 0..70 {
             value = json!([value]);
         }
-        assert!(matches!(
-            to_vec(&value),
-            Err(CanonicalError::TooDeep { .. })
-        ));
+        assert!(matches!(to_vec(&value), Err(CanonicalError::TooDeep { .. })));
     }
 }

@@ -76,8 +76,7 @@ impl Envelope {
     /// # Errors
     /// See [`EnvelopeError`].
     pub fn parse(bytes: &[u8]) -> Result<Self, EnvelopeError> {
-        let wire: Wire<'_> =
-            serde_json::from_slice(bytes).map_err(|e| EnvelopeError::Json(e.to_string()))?;
+        let wire: Wire<'_> = serde_json::from_slice(bytes).map_err(|e| EnvelopeError::Json(e.to_string()))?;
         if wire.payload_type != PAYLOAD_TYPE {
             let shown = wire.payload_type.chars().take(100).collect();
             return Err(EnvelopeError::PayloadType(shown));
@@ -88,10 +87,7 @@ impl Envelope {
         let payload = BASE64
             .decode(wire.payload)
             .map_err(|_| EnvelopeError::Base64("payload"))?;
-        let key_id = signature
-            .keyid
-            .parse()
-            .map_err(|_| EnvelopeError::Base64("keyid"))?;
+        let key_id = signature.keyid.parse().map_err(|_| EnvelopeError::Base64("keyid"))?;
         let signature = BASE64
             .decode(signature.sig)
             .ok()
@@ -142,11 +138,7 @@ pub const fn encoded_length(payload: usize) -> usize {
 /// The pre-authentication encoding: the bytes that are signed.
 #[must_use]
 pub fn pae(payload: &[u8]) -> Vec<u8> {
-    let header = format!(
-        "DSSEv1 {} {PAYLOAD_TYPE} {} ",
-        PAYLOAD_TYPE.len(),
-        payload.len()
-    );
+    let header = format!("DSSEv1 {} {PAYLOAD_TYPE} {} ", PAYLOAD_TYPE.len(), payload.len());
     let mut bytes = header.into_bytes();
     bytes.extend_from_slice(payload);
     bytes

@@ -56,11 +56,7 @@ pub fn sigstore_bundle(entry: &Entry) -> Value {
 ///
 /// # Errors
 /// See [`ExportError`].
-pub fn ndjson(
-    source: &Source,
-    range: std::ops::Range<u64>,
-    output: &mut impl Write,
-) -> Result<(), ExportError> {
+pub fn ndjson(source: &Source, range: std::ops::Range<u64>, output: &mut impl Write) -> Result<(), ExportError> {
     for seq in range {
         let Some(bytes) = source.entry_bytes(seq)? else {
             break;
@@ -89,10 +85,7 @@ pub fn tiles(source: &Source, destination: &Path) -> Result<(), ExportError> {
             copy(&from, &destination.join(part))?;
         }
     }
-    fs::copy(
-        source.directory().join(CHECKPOINT),
-        destination.join(CHECKPOINT),
-    )?;
+    fs::copy(source.directory().join(CHECKPOINT), destination.join(CHECKPOINT))?;
     Ok(())
 }
 

@@ -102,10 +102,7 @@ impl Reason {
     /// Whether the open ledger recovers by itself once the cause is gone. Otherwise it has to be opened again.
     #[must_use]
     pub const fn is_transient(self) -> bool {
-        matches!(
-            self,
-            Self::AnchorUnavailable | Self::StorageFull | Self::ClockBehind
-        )
+        matches!(self, Self::AnchorUnavailable | Self::StorageFull | Self::ClockBehind)
     }
 }
 

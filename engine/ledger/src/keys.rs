@@ -61,10 +61,7 @@ impl Keys {
     /// # Errors
     /// When both are the same key.
     pub fn from_seeds(log: &[u8; 32], attestation: &[u8; 32]) -> Result<Self, KeyError> {
-        Self::new(
-            SigningKey::from_bytes(log),
-            SigningKey::from_bytes(attestation),
-        )
+        Self::new(SigningKey::from_bytes(log), SigningKey::from_bytes(attestation))
     }
 
     /// From two PKCS#8 PEM documents (RFC 8410), as `openssl genpkey -algorithm ed25519` writes them.
@@ -103,10 +100,7 @@ impl Keys {
                     reason: format!("cannot be encoded: {error}"),
                 })
         };
-        Ok((
-            encode("log", &self.log)?,
-            encode("attestation", &self.attestation)?,
-        ))
+        Ok((encode("log", &self.log)?, encode("attestation", &self.attestation)?))
     }
 
     /// The public halves.
@@ -139,9 +133,7 @@ impl PublicKey {
             which: "public".into(),
             reason: reason.into(),
         };
-        let bytes = BASE64
-            .decode(text)
-            .map_err(|_| error("not standard Base64"))?;
+        let bytes = BASE64.decode(text).map_err(|_| error("not standard Base64"))?;
         let bytes: [u8; 32] = bytes
             .try_into()
             .map_err(|_| error("an Ed25519 public key has 32 bytes"))?;
@@ -200,11 +192,7 @@ impl PublicKey {
     pub fn to_vkey(&self, name: &str) -> String {
         let mut typed = vec![NOTE_ED25519];
         typed.extend_from_slice(self.0.as_bytes());
-        format!(
-            "{name}+{}+{}",
-            hex(&self.note_key_id(name)),
-            BASE64.encode(typed)
-        )
+        format!("{name}+{}+{}", hex(&self.note_key_id(name)), BASE64.encode(typed))
     }
 
     /// The four-byte signed-note key id: SHA-256(name ‖ LF ‖ 0x01 ‖ key), first four bytes.
@@ -241,8 +229,7 @@ impl PublicKey {
         let bytes: [u8; 32] = bytes
             .try_into()
             .map_err(|_| error("an Ed25519 public key has 32 bytes"))?;
-        let key =
-            Self::from_bytes(bytes).ok_or_else(|| error("not a usable point of the curve"))?;
+        let key = Self::from_bytes(bytes).ok_or_else(|| error("not a usable point of the curve"))?;
         if hex(&key.note_key_id(name)) != id {
             return Err(error("the id does not belong to this name and key"));
         }
@@ -282,10 +269,7 @@ mod tests {
     #[test]
     fn keys_never_print() {
         let keys = Keys::generate([7; 64]);
-        assert_eq!(
-            format!("{keys:?}"),
-            "Keys { log: [redacted], attestation: [redacted] }"
-        );
+        assert_eq!(format!("{keys:?}"), "Keys { log: [redacted], attestation: [redacted] }");
     }
 
     #[test]
@@ -303,10 +287,7 @@ mod tests {
     fn verifier_keys_round_trip_and_reject_other_names() {
         let key = Keys::generate([7; 64]).verifiers().log;
         let text = key.to_vkey("example.com/log");
-        assert_eq!(
-            PublicKey::from_vkey(&text),
-            Ok(("example.com/log".to_owned(), key))
-        );
+        assert_eq!(PublicKey::from_vkey(&text), Ok(("example.com/log".to_owned(), key)));
         assert!(PublicKey::from_vkey(&text.replace("example", "elpmaxe")).is_err());
     }
 

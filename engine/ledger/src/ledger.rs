@@ -93,10 +93,7 @@ impl Ledger {
     /// # Errors
     /// With the reason of the recovery table; see [`Reason`]. Nothing but the lock file, an empty database and
     /// the claim of the epoch is written before the decision.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "options are a value built for one call"
-    )]
+    #[allow(clippy::needless_pass_by_value, reason = "options are a value built for one call")]
     pub fn open(
         directory: &Path,
         keys: Keys,
@@ -180,9 +177,7 @@ impl Ledger {
             return Ok(None);
         };
         let value = lock(&self.reader).blob(&reference.sha256)?;
-        value
-            .map(Some)
-            .ok_or(ReadError::MissingBlob(reference.sha256))
+        value.map(Some).ok_or(ReadError::MissingBlob(reference.sha256))
     }
 
     /// How the ledger is.

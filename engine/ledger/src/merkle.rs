@@ -66,10 +66,7 @@ mod tests {
         if let [root] = lines {
             return *root;
         }
-        let next: Vec<_> = lines
-            .chunks(2)
-            .map(|two| pair(&two[0], two.last().unwrap()))
-            .collect();
+        let next: Vec<_> = lines.chunks(2).map(|two| pair(&two[0], two.last().unwrap())).collect();
         by_definition(&next)
     }
 

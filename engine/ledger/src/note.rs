@@ -62,9 +62,7 @@ impl Checkpoint {
         let text = self.text();
         let mut note = format!("{text}\n");
         for key in keys {
-            let mut blob = PublicKey(key.verifying_key())
-                .note_key_id(&self.origin)
-                .to_vec();
+            let mut blob = PublicKey(key.verifying_key()).note_key_id(&self.origin).to_vec();
             blob.extend_from_slice(&key.sign(text.as_bytes()).to_bytes());
             note.push_str("— ");
             note.push_str(&self.origin);
@@ -119,8 +117,7 @@ impl Checkpoint {
             .strip_suffix('\n')
             .ok_or(NoteError::Checkpoint("no final newline"))?
             .split('\n');
-        let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next())
-        else {
+        let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
             return Err(NoteError::Checkpoint("fewer than three lines"));
         };
         if origin.is_empty() {
@@ -160,9 +157,7 @@ fn split(note: &[u8]) -> Result<(&str, &str), NoteError> {
     let at = note
         .rfind("\n\n")
         .ok_or(NoteError::Form("no blank line before the signatures"))?;
-    let (text, rest) = note
-        .split_at_checked(at + 1)
-        .ok_or(NoteError::Form("no text"))?;
+    let (text, rest) = note.split_at_checked(at + 1).ok_or(NoteError::Form("no text"))?;
     let signatures = rest
         .strip_prefix('\n')
         .filter(|lines| lines.ends_with('\n'))

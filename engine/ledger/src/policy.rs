@@ -53,8 +53,7 @@ impl Policy {
             which: which.to_owned(),
             reason,
         };
-        let document: Document =
-            serde_json::from_str(text).map_err(|e| error("policy", e.to_string()))?;
+        let document: Document = serde_json::from_str(text).map_err(|e| error("policy", e.to_string()))?;
         if document.schema != SCHEMA {
             return Err(error("policy", format!("schema must be {SCHEMA:?}")));
         }

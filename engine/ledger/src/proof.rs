@@ -12,8 +12,8 @@ use crate::reader::ReadError;
 use crate::source::Source;
 use crate::store::StoreError;
 use crate::tree::{
-    self, Frontier, NodeSource, ProofError, consistency_proof, inclusion_proof, stored_index,
-    verify_consistency, verify_inclusion,
+    self, Frontier, NodeSource, ProofError, consistency_proof, inclusion_proof, stored_index, verify_consistency,
+    verify_inclusion,
 };
 
 /// That an entry is in a tree.
@@ -60,13 +60,7 @@ impl ConsistencyProof {
     /// Whether the proof holds for its own roots; compare them with signed checkpoints.
     #[must_use]
     pub fn verify(&self) -> bool {
-        verify_consistency(
-            self.old,
-            &self.old_root,
-            self.new,
-            &self.new_root,
-            &self.hashes,
-        )
+        verify_consistency(self.old, &self.old_root, self.new, &self.new_root, &self.hashes)
     }
 }
 
@@ -137,9 +131,7 @@ impl Prover {
         let count = 1_u64 << inner;
         let hashes = self.tile(tile_level, tile, offset + count)?;
         let mut run = Frontier::new();
-        let wanted = hashes
-            .chunks_exact(Digest::LENGTH)
-            .filter_map(Digest::from_slice);
+        let wanted = hashes.chunks_exact(Digest::LENGTH).filter_map(Digest::from_slice);
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let mut pushed = 0;
         for hash in wanted.skip(from).take(usize::try_from(count).unwrap_or(0)) {

@@ -72,10 +72,7 @@ impl Reader {
 
     /// Entries of a range in order. Each is fetched when asked for: memory does not grow with the range.
     pub fn entries(&self, range: Range<u64>) -> Entries<'_> {
-        Entries {
-            reader: self,
-            range,
-        }
+        Entries { reader: self, range }
     }
 
     /// Positions of the newest entries of the cycle `namespace/name`, newest first.
@@ -98,10 +95,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the body is in a blob that is missing or damaged.
-    pub fn body(
-        &self,
-        entry: &Entry,
-    ) -> Result<serde_json::Map<String, serde_json::Value>, ReadError> {
+    pub fn body(&self, entry: &Entry) -> Result<serde_json::Map<String, serde_json::Value>, ReadError> {
         match &entry.body {
             Body::Inline(body) => Ok(body.clone()),
             Body::Blob { sha256, .. } => {

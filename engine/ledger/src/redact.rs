@@ -75,10 +75,7 @@ fn embedded(text: &str) -> Option<Value> {
 }
 
 fn is_secret_text(text: &str) -> bool {
-    text.contains("PRIVATE KEY-----")
-        || text
-            .get(..7)
-            .is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
+    text.contains("PRIVATE KEY-----") || text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
 }
 
 fn is_secret_name(name: &str) -> bool {

@@ -91,10 +91,7 @@ struct Recorded {
 
 fn recorded(source: &Source, entry: &Entry) -> Result<Option<Recorded>, ReadError> {
     let blob = |name: &str| entry.blobs.iter().find(|blob| blob.name == name);
-    let state = entry
-        .state
-        .iter()
-        .find(|state| state.key.starts_with(STATE_PREFIX));
+    let state = entry.state.iter().find(|state| state.key.starts_with(STATE_PREFIX));
     let (Some(config), Some(input), Some(state)) = (blob(CONFIG), blob(CYCLE_INPUT), state) else {
         return Ok(None);
     };
@@ -107,9 +104,7 @@ fn recorded(source: &Source, entry: &Entry) -> Result<Option<Recorded>, ReadErro
 }
 
 fn document(source: &Source, seq: u64, digest: &Digest) -> Result<Value, ReadError> {
-    let bytes = source
-        .blob(digest, seq)?
-        .ok_or(ReadError::MissingBlob(*digest))?;
+    let bytes = source.blob(digest, seq)?.ok_or(ReadError::MissingBlob(*digest))?;
     serde_json::from_slice(&bytes).map_err(|error| ReadError::Entry {
         seq,
         error: DecodeError::Statement(format!("blob {digest}: {error}")),
@@ -118,15 +113,14 @@ fn document(source: &Source, seq: u64, digest: &Digest) -> Result<Value, ReadErr
 
 /// Runs one cycle; the number of its events, or what differs.
 fn run(recorded: &Recorded, before: Option<&Value>, hashes: &[Digest]) -> Result<u64, String> {
-    let config = Config::from_json(&recorded.config)
-        .map_err(|errors| format!("the configuration is not valid: {errors:?}"))?;
+    let config =
+        Config::from_json(&recorded.config).map_err(|errors| format!("the configuration is not valid: {errors:?}"))?;
     let state = match before {
         Some(document) => State::from_json(&config, document),
         None => Ok(State::new(&config)),
     }
     .map_err(|error| format!("the state before is not valid: {error}"))?;
-    let input = CycleInput::from_json(&recorded.input)
-        .map_err(|error| format!("the input is not valid: {error}"))?;
+    let input = CycleInput::from_json(&recorded.input).map_err(|error| format!("the input is not valid: {error}"))?;
     let failed = |error| format!("the engine refuses it: {error}");
     let (outcome, next) = run_cycle(&config, &state, &input).map_err(failed)?;
     let next = commit(&state, &outcome, next).map_err(failed)?;
@@ -139,8 +133,7 @@ fn run(recorded: &Recorded, before: Option<&Value>, hashes: &[Digest]) -> Result
     for index in 0..count {
         let (actual, expected) = (events.get(index), hashes.get(index));
         if actual != expected {
-            let name =
-                |hash: Option<&Digest>| hash.map_or_else(|| "none".to_owned(), Digest::to_string);
+            let name = |hash: Option<&Digest>| hash.map_or_else(|| "none".to_owned(), Digest::to_string);
             return Err(format!(
                 "event {index}: recorded {}, replayed {}",
                 name(expected),

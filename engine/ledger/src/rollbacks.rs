@@ -127,11 +127,7 @@ impl RollbackQueue {
         }
         let on_disk = self.write_line(&id, &json).is_ok();
         self.waiting.push_back(Waiting { id, draft, on_disk });
-        Ok(if on_disk {
-            Queued::OnDisk
-        } else {
-            Queued::InMemory
-        })
+        Ok(if on_disk { Queued::OnDisk } else { Queued::InMemory })
     }
 
     fn write_line(&self, id: &Digest, json: &[u8]) -> std::io::Result<()> {
@@ -152,9 +148,7 @@ impl RollbackQueue {
 
     /// Drafts that wait, oldest first, with the id that makes appending them idempotent.
     pub(crate) fn waiting(&self) -> impl Iterator<Item = (Digest, &Draft)> {
-        self.waiting
-            .iter()
-            .map(|waiting| (waiting.id, &waiting.draft))
+        self.waiting.iter().map(|waiting| (waiting.id, &waiting.draft))
     }
 
     /// Forgets drafts that are in the ledger now.
@@ -280,10 +274,7 @@ mod tests {
         let mut queue = RollbackQueue::open(&dir.path().join("absent"));
         let mut promotion = draft(1);
         promotion.kind = Kind::PromoteAttest;
-        assert_eq!(
-            queue.push(promotion),
-            Err(QueueError::Kind(Kind::PromoteAttest))
-        );
+        assert_eq!(queue.push(promotion), Err(QueueError::Kind(Kind::PromoteAttest)));
         for time in 0..i64::try_from(MOST_ROLLBACKS).unwrap() {
             queue.push(draft(time)).unwrap();
         }

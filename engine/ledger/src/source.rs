@@ -93,10 +93,7 @@ impl Source {
     /// The most complete version of a bundle.
     fn bundle(&self, index: u64) -> Result<Vec<Vec<u8>>, StoreError> {
         let versions = self.copy.bundle_versions(index).map_err(|e| failed(&e))?;
-        Ok(versions
-            .into_iter()
-            .max_by_key(Vec::len)
-            .unwrap_or_default())
+        Ok(versions.into_iter().max_by_key(Vec::len).unwrap_or_default())
     }
 
     /// Calls `visit` for the entries of a range in order; ends early where an entry is missing.
@@ -118,16 +115,10 @@ impl Source {
                 while next < range.end {
                     let start = next / TILE_WIDTH * TILE_WIDTH;
                     let entries = self.bundle(start / TILE_WIDTH)?;
-                    let wanted = (start..range.end)
-                        .zip(&entries)
-                        .filter(|(seq, _)| *seq >= next);
+                    let wanted = (start..range.end).zip(&entries).filter(|(seq, _)| *seq >= next);
                     for (seq, bytes) in wanted {
                         let columns = None;
-                        visit(RawEntry {
-                            seq,
-                            bytes,
-                            columns,
-                        })?;
+                        visit(RawEntry { seq, bytes, columns })?;
                     }
                     if (entries.len() as u64) < TILE_WIDTH {
                         break;
@@ -160,10 +151,7 @@ impl Source {
     pub fn blob(&self, digest: &Digest, seq: u64) -> Result<Option<Vec<u8>>, ReadError> {
         match &self.from {
             From::Database(store) => Ok(store.blob(digest)?),
-            From::Files => Ok(self
-                .copy
-                .blob(digest, seq / TILE_WIDTH)
-                .map_err(|e| failed(&e))?),
+            From::Files => Ok(self.copy.blob(digest, seq / TILE_WIDTH).map_err(|e| failed(&e))?),
         }
     }
 

@@ -175,10 +175,7 @@ pub fn consistency_proof<S: NodeSource>(
     nodes: &mut S,
 ) -> Result<Vec<Digest>, ProofError<S::Error>> {
     if old > new {
-        return Err(ProofError::OutOfRange {
-            index: old,
-            size: new,
-        });
+        return Err(ProofError::OutOfRange { index: old, size: new });
     }
     if old == 0 || old == new {
         return Ok(Vec::new());
@@ -234,13 +231,7 @@ const fn split(length: u64) -> u64 {
 
 /// Whether `proof` shows that `leaf` is entry `index` of the tree `(size, root)` (RFC 9162 §2.1.3.2).
 #[must_use]
-pub fn verify_inclusion(
-    leaf: &Digest,
-    index: u64,
-    size: u64,
-    proof: &[Digest],
-    root: &Digest,
-) -> bool {
+pub fn verify_inclusion(leaf: &Digest, index: u64, size: u64, proof: &[Digest], root: &Digest) -> bool {
     if index >= size {
         return false;
     }
@@ -268,13 +259,7 @@ pub fn verify_inclusion(
 /// Whether `proof` shows that the tree `(new, new_root)` extends `(old, old_root)` (RFC 9162 §2.1.4.2).
 /// From the empty tree only the empty proof is accepted.
 #[must_use]
-pub fn verify_consistency(
-    old: u64,
-    old_root: &Digest,
-    new: u64,
-    new_root: &Digest,
-    proof: &[Digest],
-) -> bool {
+pub fn verify_consistency(old: u64, old_root: &Digest, new: u64, new_root: &Digest, proof: &[Digest]) -> bool {
     if old > new {
         return false;
     }
@@ -368,18 +353,13 @@ mod tests {
                 while k * 2 < many.len() {
                     k *= 2;
                 }
-                node_hash(
-                    &root_by_definition(&many[..k]),
-                    &root_by_definition(&many[k..]),
-                )
+                node_hash(&root_by_definition(&many[..k]), &root_by_definition(&many[k..]))
             }
         }
     }
 
     fn leaves(count: usize) -> Vec<Vec<u8>> {
-        (0..count)
-            .map(|i| format!("leaf {i}").into_bytes())
-            .collect()
+        (0..count).map(|i| format!("leaf {i}").into_bytes()).collect()
     }
 
     fn nodes_of(leaves: &[Vec<u8>]) -> (Frontier, MemoryNodes) {
@@ -427,9 +407,7 @@ mod tests {
     fn every_consistency_proof_verifies_and_no_altered_one_does() {
         let leaves = leaves(34);
         let (_, mut nodes) = nodes_of(&leaves);
-        let roots: Vec<_> = (0..=leaves.len())
-            .map(|n| nodes_of(&leaves[..n]).0.root())
-            .collect();
+        let roots: Vec<_> = (0..=leaves.len()).map(|n| nodes_of(&leaves[..n]).0.root()).collect();
         for new in 0..=34_u64 {
             for old in 0..=new {
                 let (a, b) = (
@@ -437,10 +415,7 @@ mod tests {
                     roots[usize::try_from(new).unwrap()],
                 );
                 let proof = consistency_proof(old, new, &mut nodes).unwrap();
-                assert!(
-                    verify_consistency(old, &a, new, &b, &proof),
-                    "{old} -> {new}"
-                );
+                assert!(verify_consistency(old, &a, new, &b, &proof), "{old} -> {new}");
                 if old < new {
                     assert!(!verify_consistency(old, &Digest::ZERO, new, &b, &proof));
                 }

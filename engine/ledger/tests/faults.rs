@@ -12,9 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use penin_ledger::{
-    Anchor, FileAnchor, Keys, Ledger, Options, Policy, Reason, Verdict, VerifyOptions, verify,
-};
+use penin_ledger::{Anchor, FileAnchor, Keys, Ledger, Options, Policy, Reason, Verdict, VerifyOptions, verify};
 use tempfile::tempdir;
 
 const ORIGIN: &str = "scripted.penin.ai/ledger";
@@ -35,12 +33,7 @@ const FAULTS: [&str; 3] = ["error=EIO", "error=ENOSPC", "signal=KILL"];
 fn program() -> PathBuf {
     // Examples are built beside the test binary's directory.
     let deps = std::env::current_exe().unwrap();
-    let program = deps
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/scripted");
+    let program = deps.parent().unwrap().parent().unwrap().join("examples/scripted");
     assert!(program.exists(), "build it: cargo build --example scripted");
     program
 }
@@ -77,10 +70,7 @@ fn calls() -> BTreeMap<&'static str, u64> {
                 .unwrap();
             assert!(status.status.success(), "{status:?}");
             let text = std::fs::read_to_string(log).unwrap();
-            (
-                call,
-                text.lines().filter(|l| l.contains(call)).count() as u64,
-            )
+            (call, text.lines().filter(|l| l.contains(call)).count() as u64)
         })
         .collect()
 }

@@ -13,19 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use common::{copy, draft, keys, open, options, with_state};
-use penin_ledger::{
-    Anchor, AnchorError, AppendError, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reader,
-    Reason,
-};
+use penin_ledger::{Anchor, AnchorError, AppendError, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reader, Reason};
 use tempfile::tempdir;
 
 fn kinds(dir: &std::path::Path) -> Vec<Kind> {
     let reader = Reader::open_read_only(dir).unwrap();
     let size = reader.head().unwrap().0;
-    reader
-        .entries(0..size)
-        .map(|entry| entry.unwrap().kind)
-        .collect()
+    reader.entries(0..size).map(|entry| entry.unwrap().kind).collect()
 }
 
 fn reason(result: Result<Ledger, penin_ledger::Failure>) -> Reason {
@@ -39,10 +33,7 @@ fn an_acknowledged_entry_is_durable_anchored_and_readable() {
     let receipt = ledger.append(with_state(1)).wait().unwrap();
     assert_eq!(receipt.seq, 1);
     assert_eq!(anchor.clone().load().unwrap(), Some(receipt.head.clone()));
-    assert_eq!(
-        ledger.state("engine/shop/ranker").unwrap().unwrap(),
-        b"{\"cycle\":1}"
-    );
+    assert_eq!(ledger.state("engine/shop/ranker").unwrap().unwrap(), b"{\"cycle\":1}");
     assert_eq!(ledger.state("other").unwrap(), None);
     let reader = ledger.reader().unwrap();
     let entry = reader.entry(1).unwrap().unwrap();
@@ -70,10 +61,7 @@ fn a_ledger_reopens_with_state_and_records_new_epochs_only() {
     ];
     assert_eq!(kinds(dir.path()), expected);
     let ledger = open(dir.path(), anchor, 5).unwrap();
-    assert_eq!(
-        ledger.state("engine/shop/ranker").unwrap().unwrap(),
-        b"{\"cycle\":3}"
-    );
+    assert_eq!(ledger.state("engine/shop/ranker").unwrap().unwrap(), b"{\"cycle\":3}");
 }
 
 #[test]
@@ -98,10 +86,7 @@ fn concurrent_callers_each_get_their_own_position() {
                 })
             })
             .collect();
-        callers
-            .into_iter()
-            .flat_map(|caller| caller.join().unwrap())
-            .collect()
+        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
     });
     seqs.sort_unstable();
     assert_eq!(seqs, (1..=320).collect::<Vec<_>>());
@@ -113,9 +98,7 @@ fn tickets_are_futures_and_a_full_queue_slows_but_loses_nothing() {
     let mut small = options();
     small.queue_entries = 2;
     let ledger = Ledger::open(dir.path(), keys(), Box::new(anchor), 1, small).unwrap();
-    let tickets: Vec<_> = (0..50)
-        .map(|n| ledger.append(draft(Kind::GateEval, n)))
-        .collect();
+    let tickets: Vec<_> = (0..50).map(|n| ledger.append(draft(Kind::GateEval, n))).collect();
     let seqs: std::collections::BTreeSet<u64> = tickets
         .into_iter()
         .map(|ticket| block_on(ticket).unwrap().seq)
@@ -154,13 +137,7 @@ fn other_keys_another_origin_and_an_older_epoch_are_refused() {
     let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
     open(dir.path(), anchor.clone(), 7).unwrap().close();
     let other_keys = Keys::generate([1; 64]);
-    let refused = Ledger::open(
-        dir.path(),
-        other_keys,
-        Box::new(anchor.clone()),
-        7,
-        options(),
-    );
+    let refused = Ledger::open(dir.path(), other_keys, Box::new(anchor.clone()), 7, options());
     assert_eq!(reason(refused), Reason::KeyMismatch);
     let mut elsewhere = options();
     elsewhere.origin = "other".into();
@@ -211,17 +188,10 @@ fn two_copies_of_a_volume_cannot_both_go_on() {
     new.append(draft(Kind::Config, 4)).wait().unwrap();
     old.close();
     new.close();
-    assert_eq!(
-        reason(open(dir.path(), anchor.clone(), 3)),
-        Reason::RolledBack
-    );
+    assert_eq!(reason(open(dir.path(), anchor.clone(), 3)), Reason::RolledBack);
     // With as many entries as the anchor it is the root that tells.
     let mut head = anchor.clone().load().unwrap().unwrap();
-    head.size = Reader::open_read_only(dir.path())
-        .unwrap()
-        .head()
-        .unwrap()
-        .0;
+    head.size = Reader::open_read_only(dir.path()).unwrap().head().unwrap().0;
     anchor.overwrite(Some(head));
     assert_eq!(reason(open(dir.path(), anchor, 3)), Reason::Forked);
 }
@@ -356,10 +326,7 @@ fn a_clock_set_back_is_recorded_and_stops_promotions_only() {
     let late = ledger.append(draft(Kind::PromoteAttest, 1)).wait();
     assert!(matches!(late, Err(AppendError::Refused(f)) if f.reason == Reason::ClockBehind));
     ledger.append(draft(Kind::Rollback, 2)).wait().unwrap();
-    ledger
-        .append(draft(Kind::PromoteAttest, 100_001))
-        .wait()
-        .unwrap();
+    ledger.append(draft(Kind::PromoteAttest, 100_001)).wait().unwrap();
     ledger.close();
     let expected = [
         Kind::Genesis,
@@ -377,16 +344,10 @@ fn rotated_keys_open_the_ledger_and_the_old_ones_do_not() {
     let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
     let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
     let new = Keys::generate([43; 64]);
-    ledger
-        .rotate_keys(new.clone(), common::START_MS)
-        .wait()
-        .unwrap();
+    ledger.rotate_keys(new.clone(), common::START_MS).wait().unwrap();
     ledger.append(draft(Kind::Config, 1)).wait().unwrap();
     ledger.close();
-    assert_eq!(
-        reason(open(dir.path(), anchor.clone(), 1)),
-        Reason::KeyMismatch
-    );
+    assert_eq!(reason(open(dir.path(), anchor.clone(), 1)), Reason::KeyMismatch);
     let ledger = Ledger::open(dir.path(), new.clone(), Box::new(anchor), 1, options()).unwrap();
     let reader = ledger.reader().unwrap();
     let rotation = reader.entry(1).unwrap().unwrap();
@@ -439,10 +400,7 @@ fn a_lost_or_damaged_database_is_rebuilt_from_the_second_copy() {
     assert!(aside.join("ledger.db").exists());
     let ledger = open(dir.path(), anchor, 1).unwrap();
     assert_eq!(ledger.head().size, receipt.head.size + 1);
-    assert_eq!(
-        ledger.state("engine/shop/ranker").unwrap().unwrap(),
-        b"{\"cycle\":599}"
-    );
+    assert_eq!(ledger.state("engine/shop/ranker").unwrap().unwrap(), b"{\"cycle\":599}");
     ledger.close();
     let kinds = kinds(dir.path());
     assert_eq!(kinds.last(), Some(&Kind::Recovery));
@@ -474,10 +432,7 @@ fn a_promotion_survives_the_loss_of_the_database_at_once() {
     let ledger = open(crashed.path(), anchor, 1).unwrap();
     let again = ledger.reader().unwrap().entry(receipt.seq).unwrap();
     assert_eq!(again.unwrap().leaf, receipt.leaf_hash);
-    assert_eq!(
-        ledger.state("engine/shop/ranker").unwrap().unwrap(),
-        b"{\"cycle\":300}"
-    );
+    assert_eq!(ledger.state("engine/shop/ranker").unwrap().unwrap(), b"{\"cycle\":300}");
 }
 
 #[test]
@@ -488,8 +443,5 @@ fn an_anchor_restored_to_an_older_head_is_refused_by_the_checkpoint() {
     ledger.append(draft(Kind::Config, 2)).wait().unwrap();
     ledger.close();
     anchor.overwrite(Some(old));
-    assert_eq!(
-        reason(open(dir.path(), anchor, 1)),
-        Reason::AnchorRolledBack
-    );
+    assert_eq!(reason(open(dir.path(), anchor, 1)), Reason::AnchorRolledBack);
 }

@@ -12,8 +12,8 @@ use penin_ledger::Digest;
 use penin_ledger::hash::leaf_hash;
 use penin_ledger::publish::paths::{bundle_path, parse_tile_path, tile_path};
 use penin_ledger::tree::{
-    Frontier, MemoryNodes, NodeSource as _, consistency_proof, inclusion_proof, stored_count,
-    stored_index, verify_consistency, verify_inclusion,
+    Frontier, MemoryNodes, NodeSource as _, consistency_proof, inclusion_proof, stored_count, stored_index,
+    verify_consistency, verify_inclusion,
 };
 use proptest::prelude::*;
 use sha2::Sha256;
@@ -42,10 +42,7 @@ fn ours(leaves: &[Vec<u8>]) -> (Frontier, MemoryNodes) {
 }
 
 fn hashes(proof: &[Digest]) -> Vec<Hash> {
-    proof
-        .iter()
-        .map(|digest| Hash(*digest.as_bytes()))
-        .collect()
+    proof.iter().map(|digest| Hash(*digest.as_bytes())).collect()
 }
 
 proptest! {
@@ -57,7 +54,9 @@ proptest! {
         let size = leaves.len() as u64;
         let root = frontier.root();
         let mut other: MemoryBackedTree<Sha256, Vec<u8>> = MemoryBackedTree::new();
-        leaves.iter().for_each(|leaf| other.push(leaf.clone()));
+        for leaf in &leaves {
+            other.push(leaf.clone());
+        }
         let other_root = other.root();
         prop_assert_eq!(other_root.as_bytes().as_slice(), root.as_bytes());
 

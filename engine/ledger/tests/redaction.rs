@@ -74,9 +74,7 @@ fn no_file_of_the_ledger_ever_holds_a_secret() {
     }];
     for draft in [blob, state] {
         let refused = ledger.append(draft).wait();
-        let expected = Err(AppendError::Invalid(DraftError::Secret {
-            field: String::new(),
-        }));
+        let expected = Err(AppendError::Invalid(DraftError::Secret { field: String::new() }));
         assert_eq!(
             std::mem::discriminant(&refused),
             std::mem::discriminant(&expected),

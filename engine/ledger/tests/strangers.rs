@@ -120,9 +120,7 @@ fn altered(honest: &Path, change: impl Fn(&mut String)) -> TempDir {
     let entries = penin_ledger::publish::copy::parse_bundle(&bytes);
     let start: usize = entries[..7].iter().map(|entry| entry.len() + 2).sum();
     let mut envelope: Value = serde_json::from_slice(&entries[7]).unwrap();
-    let payload = BASE64
-        .decode(envelope["payload"].as_str().unwrap())
-        .unwrap();
+    let payload = BASE64.decode(envelope["payload"].as_str().unwrap()).unwrap();
     let mut statement = String::from_utf8(payload).unwrap();
     change(&mut statement);
     envelope["payload"] = BASE64.encode(statement).into();
@@ -142,10 +140,7 @@ fn flip_verdict(statement: &mut String) {
 #[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
 fn log_tools_accept_the_honest_log_and_refuse_forged_ones() {
     let go = tools().join("tlogverify");
-    let (python, script) = (
-        tools().join("python/bin/python"),
-        scripts().join("verify.py"),
-    );
+    let (python, script) = (tools().join("python/bin/python"), scripts().join("verify.py"));
     let honest = honest();
     let forged = [rewritten(), altered(honest.path(), flip_verdict)];
     assert_eq!(run(&go, &[honest.path()]), Answer::Accepted);
@@ -168,10 +163,7 @@ fn log_tools_accept_the_honest_log_and_refuse_forged_ones() {
 #[test]
 #[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
 fn entry_tools_accept_honest_entries_and_refuse_forged_ones() {
-    let (python, script) = (
-        tools().join("python/bin/python"),
-        scripts().join("verify.py"),
-    );
+    let (python, script) = (tools().join("python/bin/python"), scripts().join("verify.py"));
     let check = |name: &str, dir: &Path| run(&python, &[&script, Path::new(name), dir]);
     let honest = honest();
     for name in ["dsse", "statement", "canonical"] {

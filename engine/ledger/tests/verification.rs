@@ -15,8 +15,7 @@ use std::path::Path;
 use common::{copy, draft, keys, open, with_state};
 use penin_ledger::proof::Prover;
 use penin_ledger::{
-    Anchor, FileAnchor, Head, Keys, Kind, MemoryAnchor, Policy, Report, Source, Verdict,
-    VerifyOptions, export, verify,
+    Anchor, FileAnchor, Head, Keys, Kind, MemoryAnchor, Policy, Report, Source, Verdict, VerifyOptions, export, verify,
 };
 use tempfile::{TempDir, tempdir};
 
@@ -102,10 +101,7 @@ fn rotated_keys_verify_from_the_first_policy_and_not_without_their_rotation() {
         ledger.append(draft(Kind::Config, n)).wait().unwrap();
     }
     let new = Keys::generate([77; 64]);
-    ledger
-        .rotate_keys(new.clone(), common::START_MS)
-        .wait()
-        .unwrap();
+    ledger.rotate_keys(new.clone(), common::START_MS).wait().unwrap();
     for n in 5..9 {
         ledger.append(draft(Kind::Config, n)).wait().unwrap();
     }
@@ -123,10 +119,7 @@ fn rotated_keys_verify_from_the_first_policy_and_not_without_their_rotation() {
         policy: Some(&wrong),
         ..VerifyOptions::default()
     };
-    assert_eq!(
-        verify(dir.path(), &options).unwrap().verdict,
-        Verdict::Tampered
-    );
+    assert_eq!(verify(dir.path(), &options).unwrap().verdict, Verdict::Tampered);
 }
 
 /// What someone with the file and the SQLite shell can do.
@@ -139,8 +132,7 @@ fn forge(dir: &Path, statements: &str) {
     .unwrap();
     bare.execute_batch(statements).unwrap();
     // Put the triggers back as they were, as a careful forger would.
-    bare.execute_batch(include_str!("common/triggers.sql"))
-        .unwrap();
+    bare.execute_batch(include_str!("common/triggers.sql")).unwrap();
 }
 
 #[test]
@@ -205,9 +197,7 @@ fn a_forged_history_with_its_own_keys_fails_the_policy() {
     let dir = tempdir().unwrap();
     let anchor = FileAnchor::open(dir.path().join("anchor.json")).unwrap();
     let forger = Keys::generate([9; 64]);
-    let other =
-        penin_ledger::Ledger::open(dir.path(), forger, Box::new(anchor), 1, common::options())
-            .unwrap();
+    let other = penin_ledger::Ledger::open(dir.path(), forger, Box::new(anchor), 1, common::options()).unwrap();
     for n in 1..10 {
         other.append(with_state(n)).wait().unwrap();
     }

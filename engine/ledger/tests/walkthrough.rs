@@ -24,12 +24,7 @@ fn commands() -> Vec<String> {
 
 fn producer() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
-    let program = deps
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/produce");
+    let program = deps.parent().unwrap().parent().unwrap().join("examples/produce");
     assert!(program.exists(), "cargo test builds the examples too");
     program
 }
@@ -61,10 +56,7 @@ fn the_commands_accept_the_exercise_and_refuse_a_changed_byte_anywhere() {
     let output = audit(dir.path());
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        said.contains("600 entries link") && said.contains("anchored"),
-        "{said}"
-    );
+    assert!(said.contains("600 entries link") && said.contains("anchored"), "{said}");
     for file in ["tile/entries/000", "checkpoint", "anchor.json"] {
         let path = dir.path().join(file);
         let honest = fs::read(&path).unwrap();

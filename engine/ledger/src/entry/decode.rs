@@ -5,10 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 
 use super::encode::chain_prefix;
-use super::{
-    BlobRef, Body, CycleRef, Kind, PREDICATE_TYPE, Position, STATEMENT_TYPE, StateRef, Statement,
-    Subject,
-};
+use super::{BlobRef, Body, CycleRef, Kind, PREDICATE_TYPE, Position, STATEMENT_TYPE, StateRef, Statement, Subject};
 use crate::dsse::{Envelope, EnvelopeError, PAYLOAD_PREFIX};
 use crate::hash::{Digest, leaf_hash};
 
@@ -68,8 +65,7 @@ impl Entry {
             return Err(DecodeError::NotCanonical("envelope"));
         }
         let statement = parse(&envelope.payload)?;
-        let canonical = crate::canonical::write(&statement)
-            .map_err(|e| DecodeError::Statement(e.to_string()))?;
+        let canonical = crate::canonical::write(&statement).map_err(|e| DecodeError::Statement(e.to_string()))?;
         if canonical != envelope.payload {
             return Err(DecodeError::NotCanonical("statement"));
         }
@@ -83,11 +79,7 @@ impl Entry {
         Self::from_statement(parse(&envelope.payload)?, leaf, envelope)
     }
 
-    fn from_statement(
-        statement: Statement,
-        leaf: Digest,
-        envelope: Envelope,
-    ) -> Result<Self, DecodeError> {
+    fn from_statement(statement: Statement, leaf: Digest, envelope: Envelope) -> Result<Self, DecodeError> {
         let error = |reason: &str| DecodeError::Statement(reason.to_owned());
         if statement.type_uri != STATEMENT_TYPE {
             return Err(error("_type is not in-toto Statement v1"));
@@ -97,8 +89,8 @@ impl Entry {
         }
         let predicate = statement.predicate;
         let chain = predicate.chain.ok_or_else(|| error("_chain is missing"))?;
-        let [subject] = <[_; 1]>::try_from(statement.subject)
-            .map_err(|_| error("subject must have exactly one item"))?;
+        let [subject] =
+            <[_; 1]>::try_from(statement.subject).map_err(|_| error("subject must have exactly one item"))?;
         let body = match (predicate.body, predicate.body_blob) {
             (Some(body), None) => Body::Inline(body),
             (None, Some(blob)) => Body::Blob {
@@ -107,15 +99,11 @@ impl Entry {
             },
             _ => return Err(error("exactly one of body and bodyBlob is expected")),
         };
-        let time: Timestamp = predicate
-            .time
-            .parse()
-            .map_err(|_| error("time is not RFC 3339"))?;
+        let time: Timestamp = predicate.time.parse().map_err(|_| error("time is not RFC 3339"))?;
         Ok(Self {
             position: Position {
                 seq: integer(&chain.seq).ok_or_else(|| error("seq is not a decimal integer"))?,
-                epoch: integer(&chain.epoch)
-                    .ok_or_else(|| error("epoch is not a decimal integer"))?,
+                epoch: integer(&chain.epoch).ok_or_else(|| error("epoch is not a decimal integer"))?,
                 prev: chain.prev,
             },
             kind: predicate.kind,
@@ -211,11 +199,10 @@ mod tests {
             uid: "b7b3".into(),
         });
         draft.trace_id = "4bf92f3577b34da6a3ce929d0e0e4736".into();
-        draft.body =
-            json!({"gates": [{"name": "ρ", "value": 0.1, "seed": "18446744073709551615"}]})
-                .as_object()
-                .unwrap()
-                .clone();
+        draft.body = json!({"gates": [{"name": "ρ", "value": 0.1, "seed": "18446744073709551615"}]})
+            .as_object()
+            .unwrap()
+            .clone();
         draft.content_hashes = vec![Digest::of(b"event")];
         draft.blobs = vec![Blob {
             name: "evidence".into(),
@@ -237,9 +224,7 @@ mod tests {
             epoch: 9,
             prev: Digest::of(b"prev"),
         };
-        let signed = Prepared::new(draft())
-            .unwrap()
-            .sign(&position, &keys.attestation);
+        let signed = Prepared::new(draft()).unwrap().sign(&position, &keys.attestation);
         let entry = Entry::decode(&signed.bytes).unwrap();
         let given = draft();
         assert_eq!(entry.position, position);
@@ -254,18 +239,13 @@ mod tests {
         assert!(entry.envelope.verify(&keys.verifiers().attestation));
         assert!(!entry.envelope.verify(&keys.verifiers().log));
         let statement: serde_json::Value = serde_json::from_slice(&entry.envelope.payload).unwrap();
-        assert_eq!(
-            entry.envelope.payload,
-            crate::canonical::to_vec(&statement).unwrap()
-        );
+        assert_eq!(entry.envelope.payload, crate::canonical::to_vec(&statement).unwrap());
     }
 
     #[test]
     fn a_large_body_becomes_a_blob_and_an_endless_one_is_refused() {
         let mut large = draft();
-        large
-            .body
-            .insert("trace".into(), json!("x".repeat(MAX_INLINE_BODY)));
+        large.body.insert("trace".into(), json!("x".repeat(MAX_INLINE_BODY)));
         let prepared = Prepared::new(large).unwrap();
         let keys = Keys::generate([3; 64]);
         let position = Position {
@@ -293,10 +273,7 @@ mod tests {
             |d| d.subject.name.clear(),
             "subject.name: must have 1 to 512 bytes and no control characters",
         );
-        check(
-            |d| d.time_ms = -1,
-            "time: -1 ms is outside the years 1970 to 9999",
-        );
+        check(|d| d.time_ms = -1, "time: -1 ms is outside the years 1970 to 9999");
         check(
             |d| d.state.push(d.state[0].clone()),
             "state: key \"engine/shop/ranker\" appears twice",
@@ -305,10 +282,7 @@ mod tests {
             |d| drop(d.body.insert("n".into(), json!(u64::MAX))),
             "body: /n: integer 18446744073709551615 is beyond ±2^53; write it as a string",
         );
-        check(
-            |d| d.blobs = vec![d.blobs[0].clone(); 65],
-            "blobs: at most 64 items",
-        );
+        check(|d| d.blobs = vec![d.blobs[0].clone(); 65], "blobs: at most 64 items");
     }
 
     #[test]
@@ -321,10 +295,7 @@ mod tests {
                 content: Vec::new(),
             })
             .collect();
-        assert!(matches!(
-            Prepared::new(full),
-            Err(DraftError::EntryTooLarge { .. })
-        ));
+        assert!(matches!(Prepared::new(full), Err(DraftError::EntryTooLarge { .. })));
     }
 
     #[test]
@@ -335,16 +306,11 @@ mod tests {
             epoch: 0,
             prev: Digest::ZERO,
         };
-        let signed = Prepared::new(draft())
-            .unwrap()
-            .sign(&position, &keys.attestation);
+        let signed = Prepared::new(draft()).unwrap().sign(&position, &keys.attestation);
         let payload = Entry::decode(&signed.bytes).unwrap().envelope.payload;
         let spaced = String::from_utf8(payload).unwrap().replacen(':', ": ", 1);
         let forged = Envelope::sign(spaced.into_bytes(), &keys.attestation).to_json();
-        assert_eq!(
-            Entry::decode(&forged),
-            Err(DecodeError::NotCanonical("statement"))
-        );
+        assert_eq!(Entry::decode(&forged), Err(DecodeError::NotCanonical("statement")));
     }
 
     proptest! {

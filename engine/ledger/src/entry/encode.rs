@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Draft, Kind, MAX_BLOB, MAX_ENTRY, MAX_INLINE_BODY, MAX_NAME, MAX_REFERENCES, PREDICATE_TYPE,
-    Predicate, STATEMENT_TYPE, StateRef, WireBodyBlob, WireDigest, WireSubject,
+    Draft, Kind, MAX_BLOB, MAX_ENTRY, MAX_INLINE_BODY, MAX_NAME, MAX_REFERENCES, PREDICATE_TYPE, Predicate,
+    STATEMENT_TYPE, StateRef, WireBodyBlob, WireDigest, WireSubject,
 };
 use crate::canonical::{self, CanonicalError};
 use crate::dsse::{self, Envelope};
@@ -132,10 +132,7 @@ impl Prepared {
             .ok_or(DraftError::Time(draft.time_ms))?;
         let columns = Columns {
             subject: draft.subject.name.clone(),
-            cycle: draft
-                .cycle
-                .as_ref()
-                .map_or_else(String::new, |c| c.name.clone()),
+            cycle: draft.cycle.as_ref().map_or_else(String::new, |c| c.name.clone()),
         };
         let mut content = Vec::new();
         let blobs = draft.blobs.into_iter().map(|blob| {
@@ -318,10 +315,7 @@ fn check_sizes(draft: &Draft) -> Result<(), DraftError> {
     }
     let blobs = draft.blobs.iter().map(|blob| blob.content.len());
     let values = draft.state.iter().map(|update| update.value.len());
-    for (field, sizes) in [
-        ("blobs", blobs.collect::<Vec<_>>()),
-        ("state", values.collect()),
-    ] {
+    for (field, sizes) in [("blobs", blobs.collect::<Vec<_>>()), ("state", values.collect())] {
         if let Some((index, size)) = sizes.into_iter().enumerate().find(|(_, s)| *s > MAX_BLOB) {
             return Err(DraftError::BlobTooLarge {
                 field: format!("{field}[{index}]"),

@@ -64,9 +64,7 @@ impl KeyRotate {
             .ok()
             .and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
         let key: PublicKey = self.keys.attestation;
-        signature.is_some_and(|signature| {
-            key.verify(&Self::proof_message(origin, seq, &self.keys), &signature)
-        })
+        signature.is_some_and(|signature| key.verify(&Self::proof_message(origin, seq, &self.keys), &signature))
     }
 }
 
@@ -117,9 +115,6 @@ pub(crate) fn draft<T: Serialize>(kind: Kind, origin: &str, time_ms: i64, body: 
 }
 
 /// Reads the body of an internal entry.
-pub(crate) fn read<T: DeserializeOwned>(
-    kind: Kind,
-    body: &Map<String, Value>,
-) -> Result<T, String> {
+pub(crate) fn read<T: DeserializeOwned>(kind: Kind, body: &Map<String, Value>) -> Result<T, String> {
     serde_json::from_value(Value::Object(body.clone())).map_err(|e| format!("{kind}: {e}"))
 }

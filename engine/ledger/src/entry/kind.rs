@@ -88,12 +88,7 @@ impl Kind {
     pub const fn is_internal(self) -> bool {
         matches!(
             self,
-            Self::Genesis
-                | Self::Leader
-                | Self::KeyRotate
-                | Self::Clock
-                | Self::Recovery
-                | Self::Archive
+            Self::Genesis | Self::Leader | Self::KeyRotate | Self::Clock | Self::Recovery | Self::Archive
         )
     }
 

@@ -34,10 +34,9 @@ impl PublishedCopy {
     pub fn read(&self, path: impl AsRef<Path>) -> io::Result<Option<Vec<u8>>> {
         let path = self.directory.join(path);
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > MOST_BYTES => Err(io::Error::other(format!(
-                "{}: larger than 64 MiB",
-                path.display()
-            ))),
+            Ok(metadata) if metadata.len() > MOST_BYTES => {
+                Err(io::Error::other(format!("{}: larger than 64 MiB", path.display())))
+            }
             Ok(_) => fs::read(&path).map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -111,8 +111,8 @@ impl Publisher {
         let mut items = Vec::new();
         store.scan(first..size, |row| {
             let damaged = |why: String| StoreError::Damaged(format!("entry {}: {why}", row.seq));
-            let entry = Entry::decode_trusted(row.entry, leaf_hash(row.entry))
-                .map_err(|error| damaged(error.to_string()))?;
+            let entry =
+                Entry::decode_trusted(row.entry, leaf_hash(row.entry)).map_err(|error| damaged(error.to_string()))?;
             let blobs = entry.content().map(|(digest, _)| {
                 let content = store.blob(&digest)?;
                 content.ok_or_else(|| damaged(format!("blob {digest} is missing")))
@@ -179,9 +179,7 @@ fn run(mailbox: &Mailbox, directory: &Path) {
             }
         };
         if !inbox.closed {
-            let waited = mailbox
-                .changed
-                .wait_timeout_while(inbox, pause, |inbox| !inbox.closed);
+            let waited = mailbox.changed.wait_timeout_while(inbox, pause, |inbox| !inbox.closed);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
         }
     }

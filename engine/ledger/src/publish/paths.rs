@@ -70,11 +70,7 @@ pub fn parse_tile_path(path: &str) -> Option<TileName> {
         let value: u64 = digits.parse().ok()?;
         index = index.checked_mul(1000)?.checked_add(value)?;
     }
-    let name = TileName {
-        level,
-        index,
-        width,
-    };
+    let name = TileName { level, index, width };
     // One spelling only: what would be written must be what was read.
     let canonical = match level {
         Some(level) => tile_path(level, index, width),
@@ -100,15 +96,8 @@ mod tests {
         for index in [0, 1, 999, 1_000, 999_999, 1_234_067, u64::MAX / 1000] {
             for width in [1, 255, 256] {
                 for level in [None, Some(0), Some(7)] {
-                    let path = level.map_or_else(
-                        || bundle_path(index, width),
-                        |level| tile_path(level, index, width),
-                    );
-                    let name = TileName {
-                        level,
-                        index,
-                        width,
-                    };
+                    let path = level.map_or_else(|| bundle_path(index, width), |level| tile_path(level, index, width));
+                    let name = TileName { level, index, width };
                     assert_eq!(parse_tile_path(&path), Some(name));
                 }
             }

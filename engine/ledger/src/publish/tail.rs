@@ -186,10 +186,7 @@ pub(crate) fn prune(ledger: &Path, index: u64) -> io::Result<()> {
     };
     for item in items {
         let item = item?;
-        let number = item
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<u64>().ok());
+        let number = item.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
         if number.is_some_and(|number| number < index) {
             fs::remove_file(item.path())?;
         }

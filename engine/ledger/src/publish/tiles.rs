@@ -25,11 +25,7 @@ pub(crate) enum PublishError {
     #[error("published copy: {0}")]
     Store(#[from] StoreError),
     #[error("published copy: the record has root {found} at size {size}, the head {expected}")]
-    Root {
-        size: u64,
-        found: Digest,
-        expected: Digest,
-    },
+    Root { size: u64, found: Digest, expected: Digest },
 }
 
 /// Where the pass is. Memory: one unfinished bundle and one unfinished tile per level.
@@ -84,11 +80,7 @@ impl Pass {
         let found = self.frontier.root();
         if self.frontier.size() != size || found != root {
             let expected = root;
-            return Err(PublishError::Root {
-                size,
-                found,
-                expected,
-            });
+            return Err(PublishError::Root { size, found, expected });
         }
         self.put_partial()?;
         self.flush()?;
@@ -103,8 +95,8 @@ impl Pass {
 
     fn add(&mut self, entry: &[u8]) -> Result<(), PublishError> {
         // The store's CHECK keeps entries within 16 bits; a longer one would be a damaged row.
-        let length = u16::try_from(entry.len())
-            .map_err(|_| StoreError::Damaged("entry longer than 65,535 bytes".into()))?;
+        let length =
+            u16::try_from(entry.len()).map_err(|_| StoreError::Damaged("entry longer than 65,535 bytes".into()))?;
         self.bundle.extend_from_slice(&length.to_be_bytes());
         self.bundle.extend_from_slice(entry);
         let leaf = leaf_hash(entry);
@@ -133,8 +125,7 @@ impl Pass {
             self.tiles.resize_with(level + 1, Vec::new);
             self.indexes.resize(level + 1, 0);
         }
-        let (Some(tile), Some(index)) = (self.tiles.get_mut(level), self.indexes.get_mut(level))
-        else {
+        let (Some(tile), Some(index)) = (self.tiles.get_mut(level), self.indexes.get_mut(level)) else {
             return Ok(());
         };
         tile.push(node);
@@ -159,8 +150,7 @@ impl Pass {
     /// Writes a full tile or bundle, after which its partial forms may go.
     fn finish(&mut self, path: &str, content: &[u8]) -> Result<(), PublishError> {
         self.dirty |= put(&self.directory.join(path), content)?;
-        self.superseded
-            .push(self.directory.join(format!("{path}.p")));
+        self.superseded.push(self.directory.join(format!("{path}.p")));
         if self.superseded.len() >= MOST_UNFLUSHED {
             self.flush()?;
         }
@@ -174,8 +164,7 @@ impl Pass {
             self.dirty = false;
         }
         let bundles = self.frontier.size() / TILE_WIDTH;
-        self.flushed
-            .fetch_max(bundles * TILE_WIDTH, Ordering::AcqRel);
+        self.flushed.fetch_max(bundles * TILE_WIDTH, Ordering::AcqRel);
         tail::prune(&self.directory, bundles)?;
         for partial in self.superseded.drain(..) {
             match fs::remove_dir_all(partial) {
@@ -190,10 +179,7 @@ impl Pass {
         let put = |path: String, content: &[u8]| put(&self.directory.join(path), content);
         let size = self.frontier.size();
         if !self.bundle.is_empty() {
-            put(
-                bundle_path(size / TILE_WIDTH, size % TILE_WIDTH),
-                &self.bundle,
-            )?;
+            put(bundle_path(size / TILE_WIDTH, size % TILE_WIDTH), &self.bundle)?;
         }
         for (level, (tile, index)) in self.tiles.iter().zip(&self.indexes).enumerate() {
             if !tile.is_empty() {

@@ -35,12 +35,7 @@ pub(crate) enum Decision {
 }
 
 /// Decides from what was found. `epoch` and `origin` are the opener's.
-pub(crate) fn decide(
-    local: &Local,
-    anchor: Option<&Head>,
-    origin: &str,
-    epoch: u64,
-) -> Result<Decision, Failure> {
+pub(crate) fn decide(local: &Local, anchor: Option<&Head>, origin: &str, epoch: u64) -> Result<Decision, Failure> {
     let refuse = |reason, detail: String| Err(Failure::new(reason, detail));
     if let Some(found) = local.origin.as_deref().filter(|found| *found != origin) {
         return refuse(
@@ -104,10 +99,7 @@ pub(crate) fn decide(
     if local.root_at_anchor != Some(anchor.root) {
         return refuse(
             Reason::Forked,
-            format!(
-                "the first {} entries have another root than the anchor",
-                anchor.size
-            ),
+            format!("the first {} entries have another root than the anchor", anchor.size),
         );
     }
     Ok(if local.size == 0 {

@@ -43,24 +43,9 @@ pub(crate) fn open(
     let found = Survey::of(&store, anchored.as_ref().map_or(0, |head| head.size))?;
     let found_size = found.frontier.size();
     let copy = PublishedCopy::new(directory);
-    let (survey, decision) = survey_and_decide(
-        &copy,
-        &mut store,
-        found,
-        anchored.as_ref(),
-        &keys,
-        epoch,
-        options,
-    )?;
+    let (survey, decision) = survey_and_decide(&copy, &mut store, found, anchored.as_ref(), &keys, epoch, options)?;
     check_keys(&survey, &keys)?;
-    let anchored = claim(
-        anchor.as_mut(),
-        decision,
-        anchored.as_ref(),
-        &survey,
-        epoch,
-        options,
-    )?;
+    let anchored = claim(anchor.as_mut(), decision, anchored.as_ref(), &survey, epoch, options)?;
     let rollbacks = surveyed_rollbacks(directory, &survey);
     let shared = Arc::new(Shared {
         queue: Arc::new(Queue::new(options.queue_entries, options.queue_bytes)),
@@ -118,9 +103,7 @@ fn survey_and_decide(
         size,
         root_at_anchor: found.root_at_mark,
         epoch: whole.epoch,
-        second_copy: reached
-            .as_ref()
-            .map_or(0, |reached| reached.frontier.size()),
+        second_copy: reached.as_ref().map_or(0, |reached| reached.frontier.size()),
         checkpoint: signed_size(copy, whole, keys, &options.origin),
     };
     let decision = decide(&local, anchored, &options.origin, epoch)?;
@@ -146,10 +129,8 @@ fn signed_size(copy: &PublishedCopy, survey: &Survey, keys: &Keys, origin: &str)
 
 /// Origin lines go into signed notes: the key name there has no spaces and no plus sign.
 fn check_origin(origin: &str) -> Result<(), Failure> {
-    let fits = (1..=255).contains(&origin.len())
-        && !origin
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '+');
+    let fits =
+        (1..=255).contains(&origin.len()) && !origin.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+');
     fits.then_some(()).ok_or_else(|| {
         Failure::new(
             Reason::OriginMismatch,
@@ -232,12 +213,7 @@ fn first_entries(
         drafts.push(internal::draft(Kind::Genesis, origin, time_ms, &body));
     } else if survey.epoch < epoch {
         let holder = options.holder.clone();
-        drafts.push(internal::draft(
-            Kind::Leader,
-            origin,
-            time_ms,
-            &Leader { holder },
-        ));
+        drafts.push(internal::draft(Kind::Leader, origin, time_ms, &Leader { holder }));
     }
     if found < survey.frontier.size() {
         let body = Recovery {
@@ -261,9 +237,7 @@ impl Writer {
             return Ok(());
         }
         let failure = lock(&self.shared.condition).failure.clone();
-        Err(failure.unwrap_or_else(|| {
-            Failure::new(Reason::StorageFailed, "the first entries were not written")
-        }))
+        Err(failure.unwrap_or_else(|| Failure::new(Reason::StorageFailed, "the first entries were not written")))
     }
 }
 

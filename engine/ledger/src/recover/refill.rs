@@ -13,11 +13,7 @@ use crate::store::{Row, Store};
 
 /// How far the second copy reaches: the survey continued over its entries up to the anchor, when they are the
 /// anchored ones.
-pub(crate) fn reach(
-    copy: &PublishedCopy,
-    survey: &Survey,
-    anchor: &Head,
-) -> Result<Option<Survey>, Failure> {
+pub(crate) fn reach(copy: &PublishedCopy, survey: &Survey, anchor: &Head) -> Result<Option<Survey>, Failure> {
     let mut reached = survey.clone();
     reached.root_at_mark = None;
     while reached.frontier.size() < anchor.size {
@@ -33,11 +29,7 @@ pub(crate) fn reach(
 type Refill = Vec<(Entry, Vec<u8>)>;
 
 /// The survey continued by the rest of one bundle, from whichever version of it links.
-fn next_bundle(
-    copy: &PublishedCopy,
-    survey: &Survey,
-    end: u64,
-) -> Result<Option<(Survey, Refill)>, Failure> {
+fn next_bundle(copy: &PublishedCopy, survey: &Survey, end: u64) -> Result<Option<(Survey, Refill)>, Failure> {
     let start = survey.frontier.size();
     let index = start / TILE_WIDTH;
     let end = end.min((index + 1) * TILE_WIDTH);
@@ -79,12 +71,7 @@ pub(crate) fn refill(
     Ok(())
 }
 
-fn write(
-    copy: &PublishedCopy,
-    store: &mut Store,
-    expected: (u64, Digest),
-    entries: &Refill,
-) -> Result<(), Failure> {
+fn write(copy: &PublishedCopy, store: &mut Store, expected: (u64, Digest), entries: &Refill) -> Result<(), Failure> {
     let contents = entries
         .iter()
         .map(|(entry, _)| contents(copy, entry))
@@ -112,12 +99,9 @@ fn contents(copy: &PublishedCopy, entry: &Entry) -> Result<Vec<(Digest, Vec<u8>)
     entry
         .content()
         .map(|(digest, _)| {
-            let found = copy
-                .blob(&digest, seq / TILE_WIDTH)
-                .map_err(|e| failed(&e))?;
+            let found = copy.blob(&digest, seq / TILE_WIDTH).map_err(|e| failed(&e))?;
             let content = found.ok_or_else(|| {
-                let detail =
-                    format!("entry {seq}: blob {digest} is missing in the second copy too");
+                let detail = format!("entry {seq}: blob {digest} is missing in the second copy too");
                 Failure::new(Reason::Damaged, detail)
             })?;
             Ok((digest, content))

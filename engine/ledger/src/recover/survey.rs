@@ -67,10 +67,7 @@ impl Survey {
 
     fn row(&mut self, row: &StoredRow<'_>) -> Result<Entry, Failure> {
         let entry = self.add(row.seq, row.entry)?;
-        if entry.leaf != row.leaf
-            || entry.position.epoch != row.epoch
-            || entry.kind.as_str() != row.kind
-        {
+        if entry.leaf != row.leaf || entry.position.epoch != row.epoch || entry.kind.as_str() != row.kind {
             return Err(damaged(row.seq, "its columns do not match its content"));
         }
         Ok(entry)
@@ -105,8 +102,7 @@ impl Survey {
 
     fn note(&mut self, entry: &Entry, trusted: bool) -> Result<(), Failure> {
         let seq = entry.position.seq;
-        self.note_keys(entry)
-            .map_err(|reason| damaged(seq, reason))?;
+        self.note_keys(entry).map_err(|reason| damaged(seq, reason))?;
         if !trusted && !self.signed_before(entry) {
             return Err(damaged(seq, "its signature is not by the ledger's key"));
         }

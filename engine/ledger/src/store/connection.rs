@@ -26,8 +26,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let mut connection = Connection::open_with_flags(path, flags)?;
     harden(&connection)?;
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     if mode != "wal" {
         return Err(StoreError::Io(format!(
             "database: journal mode is {mode}, WAL is required"
@@ -41,9 +40,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 }
 
 pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
     let mut connection = Connection::open_with_flags(path, flags)?;
     harden(&connection)?;
     connection.pragma_update(None, "query_only", true)?;
@@ -65,8 +62,7 @@ fn harden(connection: &Connection) -> Result<(), StoreError> {
 }
 
 fn create_or_check(connection: &mut Connection) -> Result<(), StoreError> {
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables > 0 {
         return check_format(connection);
     }
@@ -80,9 +76,7 @@ fn create_or_check(connection: &mut Connection) -> Result<(), StoreError> {
 
 /// The schema must be ours to the letter: a dropped trigger or an added table is somebody else's work.
 fn check_format(connection: &Connection) -> Result<(), StoreError> {
-    let pragma = |name: &str| -> rusqlite::Result<i64> {
-        connection.pragma_query_value(None, name, |row| row.get(0))
-    };
+    let pragma = |name: &str| -> rusqlite::Result<i64> { connection.pragma_query_value(None, name, |row| row.get(0)) };
     if pragma("application_id")? != APPLICATION_ID {
         return Err(StoreError::Damaged(
             "database: not a ledger (application_id differs)".into(),
@@ -92,11 +86,8 @@ fn check_format(connection: &Connection) -> Result<(), StoreError> {
     if format != FORMAT {
         return Err(StoreError::UnknownFormat(format));
     }
-    let mut statement =
-        connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
-    let found: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let mut statement = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+    let found: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     if found != expected_schema()? {
         return Err(StoreError::Damaged(
             "database: tables, indexes or triggers are not those of a ledger".into(),
@@ -108,8 +99,7 @@ fn check_format(connection: &Connection) -> Result<(), StoreError> {
 fn expected_schema() -> Result<Vec<String>, StoreError> {
     let reference = Connection::open_in_memory()?;
     reference.execute_batch(SCHEMA)?;
-    let mut statement =
-        reference.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
+    let mut statement = reference.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -130,9 +120,7 @@ fn authorize_writer(context: AuthContext<'_>) -> Authorization {
 
 fn authorize_reader(context: AuthContext<'_>) -> Authorization {
     match context.action {
-        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Transaction { .. } => {
-            Authorization::Allow
-        }
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Transaction { .. } => Authorization::Allow,
         AuthAction::Function {
             function_name: "max" | "coalesce" | "length",
         } => Authorization::Allow,

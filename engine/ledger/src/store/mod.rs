@@ -149,8 +149,7 @@ impl Store {
         }
         {
             let mut known = transaction.prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1")?;
-            let mut blob = transaction
-                .prepare_cached("INSERT INTO blobs (digest, content) VALUES (?1, ?2)")?;
+            let mut blob = transaction.prepare_cached("INSERT INTO blobs (digest, content) VALUES (?1, ?2)")?;
             let mut entry = transaction.prepare_cached(
                 "INSERT INTO entries (seq, epoch, kind, subject, cycle, time_ms, leaf, entry) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -233,16 +232,14 @@ impl Store {
         let mut statement = self
             .connection
             .prepare_cached("SELECT entry FROM entries WHERE seq = ?1")?;
-        Ok(statement
-            .query_row([signed(seq)], |row| row.get(0))
-            .optional()?)
+        Ok(statement.query_row([signed(seq)], |row| row.get(0)).optional()?)
     }
 
     /// The newest entries of a cycle, newest first: their `seq`.
     pub fn of_cycle(&self, cycle: &str, limit: u32) -> Result<Vec<u64>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq FROM entries WHERE cycle = ?1 AND cycle <> '' ORDER BY seq DESC LIMIT ?2",
-        )?;
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT seq FROM entries WHERE cycle = ?1 AND cycle <> '' ORDER BY seq DESC LIMIT ?2")?;
         let rows = statement.query_map(params![cycle, limit], |row| row.get::<_, i64>(0))?;
         let seqs: Result<Vec<i64>, _> = rows.collect();
         Ok(seqs?.into_iter().map(i64::cast_unsigned).collect())
@@ -263,9 +260,7 @@ impl Store {
         let mut statement = self
             .connection
             .prepare_cached("SELECT content FROM blobs WHERE digest = ?1")?;
-        let content: Option<Vec<u8>> = statement
-            .query_row([digest.as_bytes()], |row| row.get(0))
-            .optional()?;
+        let content: Option<Vec<u8>> = statement.query_row([digest.as_bytes()], |row| row.get(0)).optional()?;
         match content {
             Some(content) if Digest::of(&content) != *digest => Err(StoreError::Damaged(format!(
                 "blob {digest}: its content has another digest"
@@ -279,9 +274,7 @@ impl Store {
         let mut statement = self
             .connection
             .prepare_cached("SELECT length(content) FROM blobs WHERE digest = ?1")?;
-        let found: Option<i64> = statement
-            .query_row([digest.as_bytes()], |row| row.get(0))
-            .optional()?;
+        let found: Option<i64> = statement.query_row([digest.as_bytes()], |row| row.get(0)).optional()?;
         Ok(found == Some(i64::from(size)))
     }
 
@@ -295,9 +288,7 @@ impl Store {
         let mut last = after;
         let mut statement = self
             .connection
-            .prepare_cached(
-                "SELECT digest, content, rowid FROM blobs WHERE rowid > ?1 ORDER BY rowid",
-            )
+            .prepare_cached("SELECT digest, content, rowid FROM blobs WHERE rowid > ?1 ORDER BY rowid")
             .map_err(StoreError::from)?;
         let mut rows = statement.query([after]).map_err(StoreError::from)?;
         while let Some(row) = rows.next().map_err(StoreError::from)? {
@@ -333,8 +324,7 @@ fn stored_blob<'a>(row: &'a rusqlite::Row<'_>) -> Result<(Digest, &'a [u8]), Sto
 }
 
 fn head(connection: &Connection) -> Result<(u64, Digest), StoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT seq, leaf FROM entries ORDER BY seq DESC LIMIT 1")?;
+    let mut statement = connection.prepare_cached("SELECT seq, leaf FROM entries ORDER BY seq DESC LIMIT 1")?;
     let row: Option<(i64, [u8; 32])> = statement
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
@@ -377,9 +367,7 @@ mod tests {
     fn filled() -> (tempfile::TempDir, Store) {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open_writer(dir.path()).unwrap();
-        store
-            .append((0, Digest::ZERO), &[row(0, b"a"), row(1, b"b")])
-            .unwrap();
+        store.append((0, Digest::ZERO), &[row(0, b"a"), row(1, b"b")]).unwrap();
         (dir, store)
     }
 
@@ -457,10 +445,7 @@ mod tests {
         fs::copy(&path, dir.path().join("copy")).unwrap();
         fs::rename(dir.path().join("copy"), &path).unwrap();
         let head = store.head().unwrap();
-        assert_eq!(
-            store.append(head, &[row(2, b"c")]),
-            Err(StoreError::Replaced)
-        );
+        assert_eq!(store.append(head, &[row(2, b"c")]), Err(StoreError::Replaced));
     }
 
     #[test]
@@ -469,9 +454,6 @@ mod tests {
         let bare = Connection::open(dir.path().join(DATABASE)).unwrap();
         bare.execute_batch("CREATE TABLE t (x TEXT)").unwrap();
         drop(bare);
-        assert!(matches!(
-            Store::open_writer(dir.path()),
-            Err(StoreError::Damaged(_))
-        ));
+        assert!(matches!(Store::open_writer(dir.path()), Err(StoreError::Damaged(_))));
     }
 }

@@ -130,18 +130,10 @@ impl Work<'_> {
             self.checked.first = Some(*position);
         } else {
             if position.prev != self.checked.last {
-                self.finding(
-                    Severity::Tampered,
-                    seq,
-                    "does not link to the entry before it",
-                );
+                self.finding(Severity::Tampered, seq, "does not link to the entry before it");
             }
             if position.epoch < self.checked.epoch {
-                self.finding(
-                    Severity::Tampered,
-                    seq,
-                    "its epoch is lower than the one before",
-                );
+                self.finding(Severity::Tampered, seq, "its epoch is lower than the one before");
             }
         }
         self.checked.epoch = self.checked.epoch.max(position.epoch);
@@ -155,22 +147,11 @@ impl Work<'_> {
                 return Ok(());
             }
         };
-        if raw
-            .columns
-            .is_some_and(|(kind, _)| kind != entry.kind.as_str())
-        {
-            self.finding(
-                Severity::Tampered,
-                raw.seq,
-                "its stored kind is not its own",
-            );
+        if raw.columns.is_some_and(|(kind, _)| kind != entry.kind.as_str()) {
+            self.finding(Severity::Tampered, raw.seq, "its stored kind is not its own");
         }
         if (entry.kind == Kind::Genesis) != (raw.seq == 0) {
-            self.finding(
-                Severity::Tampered,
-                raw.seq,
-                "GENESIS must be the first entry only",
-            );
+            self.finding(Severity::Tampered, raw.seq, "GENESIS must be the first entry only");
         }
         if entry.kind == Kind::KeyRotate && !self.schedule.rotates_at(raw.seq) {
             self.finding(Severity::Tampered, raw.seq, "KEY_ROTATE that nobody proved");
@@ -203,18 +184,10 @@ impl Work<'_> {
             match self.source.blob(&digest, seq) {
                 Ok(Some(content)) if content.len() == size as usize => {}
                 Ok(Some(_)) => {
-                    self.finding(
-                        Severity::Tampered,
-                        seq,
-                        format!("blob {digest}: wrong size"),
-                    );
+                    self.finding(Severity::Tampered, seq, format!("blob {digest}: wrong size"));
                 }
                 Ok(None) => {
-                    self.finding(
-                        Severity::Incomplete,
-                        seq,
-                        format!("blob {digest} is missing"),
-                    );
+                    self.finding(Severity::Incomplete, seq, format!("blob {digest} is missing"));
                 }
                 Err(ReadError::Store(crate::store::StoreError::Damaged(detail))) => {
                     self.finding(Severity::Tampered, seq, detail);

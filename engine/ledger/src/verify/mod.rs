@@ -210,11 +210,7 @@ impl Marks {
     }
 }
 
-fn read_checkpoint(
-    source: &Source,
-    schedule: &Schedule,
-    report: &mut Report,
-) -> Result<Option<Checkpoint>, ReadError> {
+fn read_checkpoint(source: &Source, schedule: &Schedule, report: &mut Report) -> Result<Option<Checkpoint>, ReadError> {
     let note = source
         .copy()
         .checkpoint()
@@ -329,12 +325,7 @@ fn join(
     Ok(frontier)
 }
 
-fn compare_heads(
-    anchor: Option<&Head>,
-    checkpoint: Option<&Checkpoint>,
-    marks: &Marks,
-    report: &mut Report,
-) {
+fn compare_heads(anchor: Option<&Head>, checkpoint: Option<&Checkpoint>, marks: &Marks, report: &mut Report) {
     let claims = [
         checkpoint.map(|c| ("checkpoint", c.origin.as_str(), c.size, c.root)),
         anchor.map(|h| ("anchor", h.origin.as_str(), h.size, h.root)),
@@ -345,10 +336,7 @@ fn compare_heads(
         } else if size > report.size {
             report.incomplete(
                 None,
-                format!(
-                    "the {what} covers {size} entries, there are {}",
-                    report.size
-                ),
+                format!("the {what} covers {size} entries, there are {}", report.size),
             );
         } else if marks.root(size) != Some(root) {
             report.tampered(

@@ -69,8 +69,7 @@ impl<'a> Expected<'a> {
         }
         let mut completed = Vec::with_capacity(8);
         let leaf = crate::hash::leaf_hash(bytes);
-        self.frontier
-            .push_recording(leaf, |node| completed.push(node));
+        self.frontier.push_recording(leaf, |node| completed.push(node));
         for (level, node) in completed.iter().step_by(8).enumerate() {
             self.tile(level, node, report)?;
         }

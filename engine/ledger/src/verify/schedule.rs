@@ -17,11 +17,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// Reads the first entry and the rotations, each checked against the keys before it.
-    pub fn read(
-        source: &Source,
-        policy: Option<&Policy>,
-        report: &mut Report,
-    ) -> Result<Self, ReadError> {
+    pub fn read(source: &Source, policy: Option<&Policy>, report: &mut Report) -> Result<Self, ReadError> {
         let genesis = source
             .entry_bytes(0)?
             .and_then(|bytes| body::<Genesis>(&bytes, Kind::Genesis));
@@ -49,8 +45,7 @@ impl Schedule {
                 .and_then(|bytes| body::<KeyRotate>(&bytes, Kind::KeyRotate));
             match rotation {
                 Some(rotation)
-                    if schedule.current() == Some(rotation.previous)
-                        && rotation.is_proved(&schedule.origin, seq) =>
+                    if schedule.current() == Some(rotation.previous) && rotation.is_proved(&schedule.origin, seq) =>
                 {
                     schedule.from.push((seq + 1, rotation.keys));
                 }
@@ -89,9 +84,7 @@ impl Schedule {
 
     /// Whether entry `seq` is a rotation that was followed.
     pub fn rotates_at(&self, seq: u64) -> bool {
-        self.from
-            .binary_search_by_key(&(seq + 1), |(from, _)| *from)
-            .is_ok()
+        self.from.binary_search_by_key(&(seq + 1), |(from, _)| *from).is_ok()
     }
 }
 

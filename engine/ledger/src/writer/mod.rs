@@ -211,10 +211,7 @@ impl Writer {
 
     fn plan(&self, batch: &mut Batch, work: Work, pending: Pending) {
         if batch.sealed {
-            let failure = Failure::new(
-                Reason::Sealed,
-                "this generation is archived; open the next one",
-            );
+            let failure = Failure::new(Reason::Sealed, "this generation is archived; open the next one");
             pending.resolve(Err(AppendError::Refused(failure)));
             return;
         }
@@ -335,8 +332,7 @@ impl Writer {
         (self.keys, self.sealed) = (keys, sealed);
         lock(&self.shared.condition).committed = self.frontier.size();
         for planned in &planned {
-            self.unanchored_state
-                .extend_from_slice(&planned.prepared.state);
+            self.unanchored_state.extend_from_slice(&planned.prepared.state);
             if let Some(keys) = &planned.rotation {
                 self.publisher.rotate(keys.log.clone());
             }
@@ -362,11 +358,7 @@ impl Writer {
     }
 
     fn store_batch(&mut self, batch: &Batch) -> Result<(), Failure> {
-        let rows: Vec<Row<'_>> = batch
-            .planned
-            .iter()
-            .map(|planned| self.row(planned))
-            .collect();
+        let rows: Vec<Row<'_>> = batch.planned.iter().map(|planned| self.row(planned)).collect();
         let expected = (self.frontier.size(), self.last);
         self.store.append(expected, &rows).map_err(Failure::from)
     }
@@ -389,9 +381,7 @@ impl Writer {
     fn second_copy(&mut self, planned: &[Planned]) -> Result<(), Failure> {
         let mut kinds = planned.iter().map(|planned| planned.prepared.kind);
         match planned.last() {
-            Some(last) if kinds.any(Kind::needs_second_copy) => {
-                self.publisher.write_durably(&self.store, last.seq + 1)
-            }
+            Some(last) if kinds.any(Kind::needs_second_copy) => self.publisher.write_durably(&self.store, last.seq + 1),
             _ => Ok(()),
         }
     }
@@ -403,11 +393,7 @@ impl Writer {
             failure.reason,
             Reason::StorageFull | Reason::RolledBack | Reason::VolumeReplaced
         );
-        for pending in batch
-            .planned
-            .into_iter()
-            .filter_map(|planned| planned.pending)
-        {
+        for pending in batch.planned.into_iter().filter_map(|planned| planned.pending) {
             let failure = failure.clone();
             pending.resolve(Err(if known {
                 AppendError::Refused(failure)
@@ -447,12 +433,7 @@ impl Writer {
             root: self.frontier.root(),
             epoch: self.epoch,
         };
-        swap(
-            self.anchor.as_mut(),
-            Some(&self.anchored),
-            &next,
-            &self.policy,
-        )?;
+        swap(self.anchor.as_mut(), Some(&self.anchored), &next, &self.policy)?;
         self.anchored = next;
         Ok(())
     }

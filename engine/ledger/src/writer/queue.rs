@@ -91,8 +91,7 @@ impl Queue {
     fn has_room(&self, inner: &Inner, work: &Work) -> bool {
         // An empty queue takes anything, else a draft above the byte bound would wait forever.
         inner.items.is_empty()
-            || (inner.items.len() < self.most_items
-                && inner.weight.saturating_add(work.weight()) <= self.most_bytes)
+            || (inner.items.len() < self.most_items && inner.weight.saturating_add(work.weight()) <= self.most_bytes)
     }
 
     fn push(&self, inner: &mut Inner, (work, pending): Item) {
@@ -130,10 +129,7 @@ impl Queue {
     pub fn offer_blocking(&self, item: Item) {
         let mut inner = self.lock();
         while inner.closed.is_none() && !self.has_room(&inner, &item.0) {
-            inner = self
-                .room
-                .wait(inner)
-                .unwrap_or_else(PoisonError::into_inner);
+            inner = self.room.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         self.push(&mut inner, item);
     }
@@ -144,10 +140,7 @@ impl Queue {
         while inner.items.is_empty() && !inner.poked && inner.closed.is_none() {
             match patience {
                 None => {
-                    inner = self
-                        .work
-                        .wait(inner)
-                        .unwrap_or_else(PoisonError::into_inner);
+                    inner = self.work.wait(inner).unwrap_or_else(PoisonError::into_inner);
                 }
                 Some(patience) => {
                     let (again, waited) = self

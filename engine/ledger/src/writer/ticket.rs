@@ -133,20 +133,12 @@ impl Ticket {
         if let (Some(queue), Some(item)) = (&self.queue, self.waiting.take()) {
             queue.offer_blocking(item);
         }
-        let mut state = self
-            .slot
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.slot.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(result) = state.result.clone() {
                 return result;
             }
-            state = self
-                .slot
-                .resolved
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.slot.resolved.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -162,11 +154,7 @@ impl Future for Ticket {
                 return Poll::Pending;
             }
         }
-        let mut state = this
-            .slot
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = this.slot.state.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(result) = state.result.clone() {
             return Poll::Ready(result);
         }

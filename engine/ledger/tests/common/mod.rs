@@ -3,10 +3,7 @@
 
 use std::path::Path;
 
-use penin_ledger::{
-    Anchor, Blob, CycleRef, Digest, Draft, Failure, Keys, Kind, Ledger, Options, StateUpdate,
-    Subject,
-};
+use penin_ledger::{Anchor, Blob, CycleRef, Digest, Draft, Failure, Keys, Kind, Ledger, Options, StateUpdate, Subject};
 
 pub const ORIGIN: &str = "test.penin.ai/ledger/default/1";
 pub const START_MS: i64 = 1_790_000_000_000;
@@ -64,10 +61,7 @@ pub fn with_state(n: u64) -> Draft {
 /// in a full bundle, which is copied after.
 pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    let mut items: Vec<_> = std::fs::read_dir(from)
-        .unwrap()
-        .map(|item| item.unwrap())
-        .collect();
+    let mut items: Vec<_> = std::fs::read_dir(from).unwrap().map(|item| item.unwrap()).collect();
     items.sort_by_key(|item| item.file_name() != "tail");
     for item in items {
         let target = to.join(item.file_name());
