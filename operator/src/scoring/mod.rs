@@ -12,6 +12,8 @@
 mod checks;
 mod combine;
 mod config;
+#[cfg(test)]
+mod config_tests;
 mod counts;
 pub mod derived;
 mod evidence;

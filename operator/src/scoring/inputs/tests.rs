@@ -64,10 +64,22 @@ fn model(name: &str) -> ModelCounts {
         positives: positives[index],
         probability_q20: probability[index],
     };
-    let groups = counters["group_outcomes"].as_object().unwrap().iter().map(|(name, group)| {
-        let one = |outcome: &str| group[outcome].as_u64().unwrap();
-        (name.clone(), Group { tp: one("tp"), fp: one("fp"), tn: one("tn"), fn_: one("fn") })
-    });
+    let groups = counters["group_outcomes"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, group)| {
+            let one = |outcome: &str| group[outcome].as_u64().unwrap();
+            (
+                name.clone(),
+                Group {
+                    tp: one("tp"),
+                    fp: one("fp"),
+                    tn: one("tn"),
+                    fn_: one("fn"),
+                },
+            )
+        });
     ModelCounts {
         predictions: ROWS,
         labelled: ROWS,
@@ -78,7 +90,13 @@ fn model(name: &str) -> ModelCounts {
 }
 
 fn measured(name: &str) -> Measured {
-    let latency = Latency { buckets: vec![BucketRecord { upper: 8.0, count: ROWS }], unbounded: 0 };
+    let latency = Latency {
+        buckets: vec![BucketRecord {
+            upper: 8.0,
+            count: ROWS,
+        }],
+        unbounded: 0,
+    };
     let traffic = TrafficCounts {
         requests: ROWS,
         sent: ROWS,
@@ -92,7 +110,11 @@ fn measured(name: &str) -> Measured {
         traffic: Reading::Known(traffic),
         model: Reading::Known(model(name)),
         ratios: BTreeMap::new(),
-        resources: Reading::Known(ResourceUse { cpu: 0.2, mem: 0.3, age_seconds: 2.0 }),
+        resources: Reading::Known(ResourceUse {
+            cpu: 0.2,
+            mem: 0.3,
+            age_seconds: 2.0,
+        }),
     }
 }
 
@@ -108,8 +130,16 @@ fn evidence(candidate: &str, reference: Option<&str>) -> Evidence {
 }
 
 fn checks() -> OutsideChecks {
-    let one = Checks { satisfied: 1, declared: 1 };
-    OutsideChecks { memory: one, policy: one, meta: one, router: one }
+    let one = Checks {
+        satisfied: 1,
+        declared: 1,
+    };
+    OutsideChecks {
+        memory: one,
+        policy: one,
+        meta: one,
+        router: one,
+    }
 }
 
 /// What the engine makes of the evidence, as the operator asks it in a canary's last step.
@@ -131,14 +161,29 @@ impl World {
         let gates = [("g".to_owned(), gate())];
         let config = engine_config(&cycle(), &gates).unwrap();
         let state = State::new(&config);
-        Self { scores: ScoreSettings::of(&cycle().scores), declared: Declared::of(&gates), state, config }
+        Self {
+            scores: ScoreSettings::of(&cycle().scores),
+            declared: Declared::of(&gates),
+            state,
+            config,
+        }
     }
 
     /// After the baseline was recorded.
     fn with_baseline() -> Self {
         let mut world = Self::new();
-        let asked = world.ask(&evidence("champion", None), &checks(), Stage::Direct, DeltaSeries::default());
-        assert_eq!(asked.outcome.reason.as_str(), "BASELINE_RECORDED", "{:?}", asked.outcome.causes);
+        let asked = world.ask(
+            &evidence("champion", None),
+            &checks(),
+            Stage::Direct,
+            DeltaSeries::default(),
+        );
+        assert_eq!(
+            asked.outcome.reason.as_str(),
+            "BASELINE_RECORDED",
+            "{:?}",
+            asked.outcome.causes
+        );
         let input = asked.inputs.cycle(candidate(), Stage::Direct, None);
         world.state = master::run_cycle(&world.config, &world.state, &input).unwrap().1;
         world
@@ -161,15 +206,26 @@ impl World {
                 (assessment.status, assessment.reason.as_str().to_owned())
             }
         };
-        let verdict = LeagueVerdict { status: Some(league), reason: Some(reason) };
+        let verdict = LeagueVerdict {
+            status: Some(league),
+            reason: Some(reason),
+        };
         let input = inputs.cycle(candidate(), stage, (stage != Stage::Direct).then_some(verdict));
         let (outcome, _) = master::run_cycle(&self.config, &self.state, &input).unwrap();
-        Asked { inputs, league, outcome }
+        Asked {
+            inputs,
+            league,
+            outcome,
+        }
     }
 }
 
 fn candidate() -> Candidate {
-    Candidate { name: "candidate".to_owned(), digest: None, stub: false }
+    Candidate {
+        name: "candidate".to_owned(),
+        digest: None,
+        stub: false,
+    }
 }
 
 fn league_state(stage: Stage) -> LeagueState {
@@ -190,8 +246,19 @@ fn the_champion_of_adult_becomes_the_baseline() {
     let evidence = evidence("champion", None);
     let asked = World::new().ask(&evidence, &checks(), Stage::Direct, DeltaSeries::default());
     assert_eq!(asked.outcome.decision, Decision::Hold);
-    assert_eq!(asked.outcome.reason.as_str(), "BASELINE_RECORDED", "{:?}", asked.outcome.causes);
-    let rho = asked.inputs.cycle(candidate(), Stage::Direct, None).risk.rho.finite().unwrap();
+    assert_eq!(
+        asked.outcome.reason.as_str(),
+        "BASELINE_RECORDED",
+        "{:?}",
+        asked.outcome.causes
+    );
+    let rho = asked
+        .inputs
+        .cycle(candidate(), Stage::Direct, None)
+        .risk
+        .rho
+        .finite()
+        .unwrap();
     assert!((0.80..0.81).contains(&rho), "{rho}");
 }
 
@@ -206,7 +273,11 @@ fn the_better_model_of_adult_is_promoted() {
     near(scores.sr_harmonic, 0.899);
     near(scores.caos_plus, 1.029);
     let failed: Vec<_> = asked.outcome.gates.iter().filter(|gate| !gate.passed()).collect();
-    assert_eq!((asked.league, asked.outcome.decision), (GateStatus::Pass, Decision::Promote), "{failed:?}");
+    assert_eq!(
+        (asked.league, asked.outcome.decision),
+        (GateStatus::Pass, Decision::Promote),
+        "{failed:?}"
+    );
     assert_eq!(asked.inputs.unknown, BTreeMap::new(), "every input has a source");
 }
 
@@ -215,9 +286,21 @@ fn the_unfair_model_of_adult_is_refused_for_that_alone() {
     let world = World::with_baseline();
     let evidence = evidence("unfair", Some("champion"));
     let asked = world.ask(&evidence, &checks(), Stage::Shadow, DeltaSeries::default());
-    let failed: Vec<_> = asked.inputs.guard.gates.iter().filter(|gate| !gate.passed()).map(|gate| gate.name.as_str()).collect();
+    let failed: Vec<_> = asked
+        .inputs
+        .guard
+        .gates
+        .iter()
+        .filter(|gate| !gate.passed())
+        .map(|gate| gate.name.as_str())
+        .collect();
     assert_eq!(failed, ["rho_bias"]);
-    assert_eq!((asked.league, asked.outcome.decision), (GateStatus::Fail, Decision::Abort), "{:?}", asked.outcome.causes);
+    assert_eq!(
+        (asked.league, asked.outcome.decision),
+        (GateStatus::Fail, Decision::Abort),
+        "{:?}",
+        asked.outcome.causes
+    );
 }
 
 /// One thing that can be missing or wrong, applied to either side.
@@ -228,14 +311,28 @@ fn damages() -> Vec<(&'static str, fn(&mut Measured))> {
     vec![
         ("traffic", |side| side.traffic = Reading::Unknown(gone())),
         ("model", |side| side.model = Reading::Unknown(gone())),
-        ("latency", |side| change(&mut side.traffic, |traffic| traffic.latency = Reading::Unknown(gone()))),
-        ("no requests", |side| change(&mut side.traffic, |traffic| traffic.requests = 0)),
+        ("latency", |side| {
+            change(&mut side.traffic, |traffic| traffic.latency = Reading::Unknown(gone()))
+        }),
+        ("no requests", |side| {
+            change(&mut side.traffic, |traffic| traffic.requests = 0)
+        }),
         ("no bins", |side| change(&mut side.model, |model| model.bins.clear())),
-        ("other bins", |side| change(&mut side.model, |model| drop(model.bins.pop()))),
-        ("no groups", |side| change(&mut side.model, |model| model.groups.clear())),
-        ("one group", |side| change(&mut side.model, |model| drop(model.groups.pop_first()))),
-        ("no squared errors", |side| change(&mut side.model, |model| model.squared_error_q20 = None)),
-        ("no predictions", |side| change(&mut side.model, |model| (model.predictions, model.labelled) = (0, 0))),
+        ("other bins", |side| {
+            change(&mut side.model, |model| model.bins.truncate(14))
+        }),
+        ("no groups", |side| {
+            change(&mut side.model, |model| model.groups.clear())
+        }),
+        ("one group", |side| {
+            change(&mut side.model, |model| model.groups.retain(|name, _| name == "Male"))
+        }),
+        ("no squared errors", |side| {
+            change(&mut side.model, |model| model.squared_error_q20 = None)
+        }),
+        ("no predictions", |side| {
+            change(&mut side.model, |model| (model.predictions, model.labelled) = (0, 0))
+        }),
         ("resources", |side| side.resources = Reading::Unknown(gone())),
     ]
 }
@@ -259,9 +356,17 @@ fn nothing_is_promoted_when_any_evidence_is_missing() {
                 continue;
             }
             let mut less = whole.clone();
-            damage(if candidate { &mut less.candidate } else { less.reference.as_mut().unwrap() });
+            damage(if candidate {
+                &mut less.candidate
+            } else {
+                less.reference.as_mut().unwrap()
+            });
             let asked = world.ask(&less, &checks(), Stage::Canary, DeltaSeries { count: 3, sum: 0.2 });
-            assert_ne!(asked.outcome.decision, Decision::Promote, "{name}, candidate {candidate}");
+            assert_ne!(
+                asked.outcome.decision,
+                Decision::Promote,
+                "{name}, candidate {candidate}"
+            );
             assert_ne!(asked.outcome.decision.traffic(), Traffic::Challenger, "{name}");
         }
     }
@@ -271,7 +376,12 @@ fn nothing_is_promoted_when_any_evidence_is_missing() {
     assert_ne!(asked.outcome.decision, Decision::Promote, "without a reference");
     for part in 0..4 {
         let mut outside = checks();
-        let parts = [&mut outside.memory, &mut outside.policy, &mut outside.meta, &mut outside.router];
+        let parts = [
+            &mut outside.memory,
+            &mut outside.policy,
+            &mut outside.meta,
+            &mut outside.router,
+        ];
         *parts.into_iter().nth(part).unwrap() = Checks::default();
         let asked = world.ask(&whole, &outside, Stage::Canary, DeltaSeries::default());
         assert_ne!(asked.outcome.decision, Decision::Promote, "outside check {part}");
@@ -291,16 +401,26 @@ fn nothing_is_promoted_without_declarations_or_cost() {
             checks: &checks(),
         };
         let inputs = inputs(&whole, &judgement, DeltaSeries::default(), Some(true));
-        let verdict = LeagueVerdict { status: Some(GateStatus::Pass), reason: None };
+        let verdict = LeagueVerdict {
+            status: Some(GateStatus::Pass),
+            reason: None,
+        };
         let input = inputs.cycle(candidate(), Stage::Canary, Some(verdict));
-        master::run_cycle(&world.config, &world.state, &input).unwrap().0.decision
+        master::run_cycle(&world.config, &world.state, &input)
+            .unwrap()
+            .0
+            .decision
     };
     assert_eq!(asked(&world, Some(1.0)), Decision::Promote);
     assert_ne!(asked(&world, None), Decision::Promote);
     assert_ne!(asked(&world, Some(f64::NAN)), Decision::Promote);
     for which in [true, false] {
         let declared = world.declared.clone();
-        if which { world.declared.consent.clear() } else { world.declared.eco.clear() }
+        if which {
+            world.declared.consent.clear()
+        } else {
+            world.declared.eco.clear()
+        }
         assert_ne!(asked(&world, Some(1.0)), Decision::Promote);
         world.declared = declared;
     }
@@ -318,7 +438,12 @@ fn risks_and_ratios_are_read_by_name() {
     assert_eq!(rho(&world, &whole).0, None, "a risk without evidence");
     let ratio = |good, total| Reading::Known(RatioCounts { good, total });
     whole.candidate.ratios.insert("refusals".to_owned(), ratio(0, 100));
-    whole.reference.as_mut().unwrap().ratios.insert("refusals".to_owned(), ratio(0, 100));
+    whole
+        .reference
+        .as_mut()
+        .unwrap()
+        .ratios
+        .insert("refusals".to_owned(), ratio(0, 100));
     near(rho(&world, &whole).0.unwrap(), 0.702);
     whole.candidate.ratios.insert("refusals".to_owned(), ratio(30, 100));
     let (worse, decision) = rho(&world, &whole);
@@ -328,7 +453,12 @@ fn risks_and_ratios_are_read_by_name() {
 
 #[test]
 fn costs_compare_what_pods_request() {
-    let pod = |cpu_cores, gib: f64| Some(PodRequests { cpu_cores, memory_bytes: gib * 1_073_741_824.0 });
+    let pod = |cpu_cores, gib: f64| {
+        Some(PodRequests {
+            cpu_cores,
+            memory_bytes: gib * 1_073_741_824.0,
+        })
+    };
     assert_eq!(relative_cost(pod(1.0, 8.0), pod(0.5, 4.0)), Some(2.0));
     assert_eq!(relative_cost(None, pod(1.0, 1.0)), None);
     assert_eq!(relative_cost(pod(1.0, 1.0), None), None);
@@ -337,7 +467,13 @@ fn costs_compare_what_pods_request() {
 
 fn counts() -> impl Strategy<Value = Reading<ModelCounts>> {
     let small = 0_u64..50;
-    let bin = (small.clone(), small.clone(), small.clone(), small.clone(), 0_u64..60_000_000);
+    let bin = (
+        small.clone(),
+        small.clone(),
+        small.clone(),
+        small.clone(),
+        0_u64..60_000_000,
+    );
     let bin = bin.prop_map(|(predictions, selections, samples, positives, probability_q20)| Bin {
         predictions,
         selections,
@@ -347,7 +483,12 @@ fn counts() -> impl Strategy<Value = Reading<ModelCounts>> {
     });
     let group = (small.clone(), small.clone(), small.clone(), small.clone());
     let group = group.prop_map(|(tp, fp, tn, fn_)| Group { tp, fp, tn, fn_ });
-    let counts = (small.clone(), small, prop::collection::vec(bin, 0..17), prop::option::of(0_u64..99_000_000));
+    let counts = (
+        small.clone(),
+        small,
+        prop::collection::vec(bin, 0..17),
+        prop::option::of(0_u64..99_000_000),
+    );
     let groups = prop::collection::btree_map("[a-c]", group, 0..4);
     prop_oneof![
         1 => Just(Reading::no_source("x")),
@@ -358,7 +499,13 @@ fn counts() -> impl Strategy<Value = Reading<ModelCounts>> {
 }
 
 fn any_side() -> impl Strategy<Value = Measured> {
-    let traffic = (0_u64..99, 0_u64..99, 0_u64..99, 0_u64..99, prop::collection::vec((0.0_f64..1e9, 0_u64..9), 0..4));
+    let traffic = (
+        0_u64..99,
+        0_u64..99,
+        0_u64..99,
+        0_u64..99,
+        prop::collection::vec((0.0_f64..1e9, 0_u64..9), 0..4),
+    );
     let traffic = traffic.prop_map(|(requests, failures, least, more, buckets)| TrafficCounts {
         requests,
         sent: requests,
