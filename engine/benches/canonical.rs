@@ -36,25 +36,13 @@ fn one_event(c: &mut Criterion) {
     group.bench_function("serde_json_canonicalizer", |b| {
         b.iter(|| serde_json_canonicalizer::to_vec(black_box(&outcome)).unwrap());
     });
-    group.bench_function("canonical", |b| {
-        b.iter(|| canonical(black_box(&outcome)).unwrap())
-    });
-    group.bench_function("SHA-256 of the bytes", |b| {
-        b.iter(|| Digest::of(black_box(&bytes)))
-    });
+    group.bench_function("canonical", |b| b.iter(|| canonical(black_box(&outcome)).unwrap()));
+    group.bench_function("SHA-256 of the bytes", |b| b.iter(|| Digest::of(black_box(&bytes))));
     group.bench_function("content_hash", |b| {
         b.iter(|| content_hash(black_box(&outcome)).unwrap())
     });
     group.bench_function("Event::new", |b| {
-        b.iter(|| {
-            Event::new(
-                EventType::MasterEq,
-                1,
-                black_box(&outcome),
-                outcome.rng_after,
-            )
-            .unwrap()
-        });
+        b.iter(|| Event::new(EventType::MasterEq, 1, black_box(&outcome), outcome.rng_after).unwrap());
     });
     group.finish();
 }

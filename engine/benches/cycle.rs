@@ -21,9 +21,7 @@ use penin_engine::guard::GuardMetrics;
 use penin_engine::linf::Metric;
 use penin_engine::master::{CycleInput, CycleOutcome, State, alpha, commit, run_cycle};
 use penin_engine::num::Num;
-use penin_engine::{
-    anabolization, caos, coherence, gates, growth, guard, life, linf, lyapunov, oci, resources, sr,
-};
+use penin_engine::{anabolization, caos, coherence, gates, growth, guard, life, linf, lyapunov, oci, resources, sr};
 
 fn prepared() -> (Config, State, CycleInput) {
     let config = support::default_config();
@@ -41,8 +39,7 @@ fn whole(c: &mut Criterion) {
     });
     group.bench_function("promote and commit", |b| {
         b.iter(|| {
-            let (outcome, next) =
-                run_cycle(black_box(&config), black_box(&state), black_box(&input)).unwrap();
+            let (outcome, next) = run_cycle(black_box(&config), black_box(&state), black_box(&input)).unwrap();
             commit(&state, &outcome, next).unwrap()
         });
     });
@@ -88,12 +85,7 @@ fn phases(c: &mut Criterion) {
     let mut group = c.benchmark_group("master.phases");
     group.bench_function("01 input hash", |b| b.iter(|| input.hash().unwrap()));
     group.bench_function("01 and 12 state hash, both", |b| {
-        b.iter(|| {
-            (
-                black_box(&state).hash().unwrap(),
-                black_box(&state).hash().unwrap(),
-            )
-        });
+        b.iter(|| (black_box(&state).hash().unwrap(), black_box(&state).hash().unwrap()));
     });
     group.bench_function("02 resources and risk", |b| {
         b.iter(|| resources::evaluate(&config.resources, input.resources.as_ref(), &input.risk));
@@ -113,9 +105,7 @@ fn phases(c: &mut Criterion) {
                 .map(|metric| Metric {
                     name: metric.name.as_str().into(),
                     weight: metric.weight,
-                    value: metric
-                        .normalize
-                        .apply(*input.metrics.get(&metric.name).unwrap()),
+                    value: metric.normalize.apply(*input.metrics.get(&metric.name).unwrap()),
                 })
                 .collect();
             linf::aggregate(&metrics, input.cost, Num::new(0.1), Some(true), Some(true))
@@ -155,10 +145,7 @@ fn phases(c: &mut Criterion) {
         b.iter(|| gates::evaluate(&config.gates, black_box(&values)))
     });
     group.bench_function("13 advisory scores", |b| {
-        let (reference, next) = (
-            Num::from(outcome.scores.linf_reference),
-            Num::new(outcome.scores.linf),
-        );
+        let (reference, next) = (Num::from(outcome.scores.linf_reference), Num::new(outcome.scores.linf));
         let conditions = life::Conditions {
             consent: Some(true),
             eco_ok: Some(true),

@@ -44,9 +44,7 @@ impl Columns {
             columns.predictions.push(p >= 0.5);
             columns.labels.push(stream.unit() < p);
             let random = stream.next_u64();
-            columns
-                .codes
-                .push(u16::try_from(random % NAMES.len() as u64).unwrap());
+            columns.codes.push(u16::try_from(random % NAMES.len() as u64).unwrap());
             columns.keys.push(random >> 3);
         }
         columns
@@ -61,11 +59,7 @@ impl Columns {
                 names: &NAMES,
                 codes: &self.codes,
             },
-            keys: if keys {
-                Keys::Each(&self.keys)
-            } else {
-                Keys::From(0)
-            },
+            keys: if keys { Keys::Each(&self.keys) } else { Keys::From(0) },
         }
     }
 }
@@ -77,10 +71,7 @@ fn accumulate(c: &mut Criterion) {
         .throughput(Throughput::Elements(SAMPLES as u64))
         .sample_size(10)
         .measurement_time(Duration::from_secs(10));
-    for (name, keys) in [
-        ("columns with keys", true),
-        ("columns with ordinals", false),
-    ] {
+    for (name, keys) in [("columns with keys", true), ("columns with ordinals", false)] {
         group.bench_function(name, |b| {
             b.iter_batched_ref(
                 || Accumulator::new(15),

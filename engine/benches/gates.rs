@@ -62,11 +62,7 @@ fn twenty(c: &mut Criterion) {
         ..PromotionValues::default()
     };
     let all = || {
-        let risk = resources::evaluate(
-            &config.resources,
-            Some(black_box(&readings)),
-            black_box(&risk),
-        );
+        let risk = resources::evaluate(&config.resources, Some(black_box(&readings)), black_box(&risk));
         let guard = guard::evaluate(&config, black_box(&metrics));
         let promotion = gates::evaluate(&config.gates, black_box(&values));
         (

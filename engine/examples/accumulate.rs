@@ -18,11 +18,7 @@ use penin_engine::ethics::{Accumulator, Batch, Groups, Keys, evaluate};
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let directory = PathBuf::from(arguments.next().expect("a directory"));
-    let repeat: u32 = arguments
-        .next()
-        .expect("a repeat count")
-        .parse()
-        .expect("a number");
+    let repeat: u32 = arguments.next().expect("a repeat count").parse().expect("a number");
     let read = |name: &str| std::fs::read(directory.join(name)).expect("a readable column");
 
     let probs: Vec<f64> = read("probs")
@@ -31,12 +27,7 @@ fn main() {
         .iter()
         .map(|b| f64::from_le_bytes(*b))
         .collect();
-    let flags = |name: &str| {
-        read(name)
-            .iter()
-            .map(|byte| *byte != 0)
-            .collect::<Vec<bool>>()
-    };
+    let flags = |name: &str| read(name).iter().map(|byte| *byte != 0).collect::<Vec<bool>>();
     let (predictions, labels) = (flags("predictions"), flags("labels"));
     let codes: Vec<u16> = read("codes")
         .as_chunks::<2>()
@@ -70,8 +61,5 @@ fn main() {
         accumulator.add_batch(black_box(&batch));
     }
     let evaluation = evaluate(&EthicsConfig::default(), &accumulator, 0, 0).expect("the same bins");
-    println!(
-        "{}",
-        serde_json::to_string(&evaluation.report).expect("a document")
-    );
+    println!("{}", serde_json::to_string(&evaluation.report).expect("a document"));
 }

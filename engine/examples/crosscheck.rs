@@ -110,11 +110,7 @@ fn ethics(request: &Value) -> Value {
         },
         keys: Keys::From(0),
     });
-    json!(
-        evaluate(&config, &accumulator, 0, 0)
-            .expect("the same bins")
-            .report
-    )
+    json!(evaluate(&config, &accumulator, 0, 0).expect("the same bins").report)
 }
 
 fn linf(request: &Value) -> Value {

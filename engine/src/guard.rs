@@ -131,13 +131,7 @@ pub(crate) fn extend(config: &Config, metrics: &GuardMetrics, gates: &mut Vec<Ga
     let waived_groups = config.ethics.group_policy == EvidencePolicy::NotApplicable;
     let waived_calibration = config.ethics.calibration_policy == EvidencePolicy::NotApplicable;
 
-    let rho = ceiling(
-        GateName::Rho,
-        Comparison::Lt,
-        0.0,
-        f64::INFINITY,
-        guard.rho_max,
-    );
+    let rho = ceiling(GateName::Rho, Comparison::Lt, 0.0, f64::INFINITY, guard.rho_max);
     gates.push(rho.judge(metrics.rho, unknown(GuardMetric::Rho)));
 
     let ece = ceiling(GateName::Ece, Comparison::Le, 0.0, 1.0, guard.ece_max);
@@ -174,12 +168,7 @@ pub(crate) fn extend(config: &Config, metrics: &GuardMetrics, gates: &mut Vec<Ga
 }
 
 /// The gates that the configuration can switch off with a null bound.
-fn extend_optional(
-    guard: &GuardConfig,
-    metrics: &GuardMetrics,
-    waived_groups: bool,
-    gates: &mut Vec<Gate>,
-) {
+fn extend_optional(guard: &GuardConfig, metrics: &GuardMetrics, waived_groups: bool, gates: &mut Vec<Gate>) {
     let unknown = |metric| metrics.unknown.get(&metric);
     if let Some(min) = guard.fairness_min {
         let fairness = floor(GateName::Fairness, 0.0, 1.0, min);
@@ -191,8 +180,7 @@ fn extend_optional(
     }
     if let Some(min) = guard.coherence_min {
         gates.push(
-            floor(GateName::GuardCoherence, 0.0, 1.0, min)
-                .judge(metrics.coherence, unknown(GuardMetric::Coherence)),
+            floor(GateName::GuardCoherence, 0.0, 1.0, min).judge(metrics.coherence, unknown(GuardMetric::Coherence)),
         );
     }
     if let Some(max) = guard.cost_increase_max {
@@ -206,10 +194,7 @@ fn extend_optional(
         gates.push(bound.judge(metrics.cost_increase, unknown(GuardMetric::CostIncrease)));
     }
     if let Some(min) = guard.kappa_min {
-        gates.push(
-            floor(GateName::Kappa, 1.0, 100.0, min)
-                .judge(metrics.kappa, unknown(GuardMetric::Kappa)),
-        );
+        gates.push(floor(GateName::Kappa, 1.0, 100.0, min).judge(metrics.kappa, unknown(GuardMetric::Kappa)));
     }
 }
 
@@ -218,13 +203,7 @@ fn waived(bound: &Bound, best: f64) -> Gate {
     bound.pass(best, Reason::Borrowed(reason::NOT_APPLICABLE))
 }
 
-const fn ceiling(
-    name: GateName,
-    comparison: Comparison,
-    lowest: f64,
-    highest: f64,
-    threshold: f64,
-) -> Bound {
+const fn ceiling(name: GateName, comparison: Comparison, lowest: f64, highest: f64, threshold: f64) -> Bound {
     Bound {
         name,
         lowest,

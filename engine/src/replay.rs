@@ -85,11 +85,7 @@ impl<'a> Replay<'a> {
     /// # Errors
     ///
     /// As [`run_cycle`].
-    pub fn step(
-        &mut self,
-        input: &CycleInput,
-        expected: Option<&[Digest]>,
-    ) -> Result<CycleOutcome, EngineError> {
+    pub fn step(&mut self, input: &CycleInput, expected: Option<&[Digest]>) -> Result<CycleOutcome, EngineError> {
         let (outcome, next) = run_cycle(self.config, &self.state, input)?;
         self.state = commit(&self.state, &outcome, next)?;
         self.decisions.push(outcome.decision);

@@ -12,9 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::ResourcesConfig;
-use crate::gates::{
-    Bound, Comparison, Gate, GateName, GateStatus, GateValue, Reason, combine, reason,
-};
+use crate::gates::{Bound, Comparison, Gate, GateName, GateStatus, GateValue, Reason, combine, reason};
 use crate::lpsi;
 use crate::num::{Code, Num, nonneg};
 
@@ -63,11 +61,7 @@ pub struct ResourceReport {
 
 /// Evaluates the risk gates.
 #[must_use]
-pub fn evaluate(
-    config: &ResourcesConfig,
-    readings: Option<&ResourceReadings>,
-    risk: &Risk,
-) -> ResourceReport {
+pub fn evaluate(config: &ResourcesConfig, readings: Option<&ResourceReadings>, risk: &Risk) -> ResourceReport {
     let mut gates = Vec::with_capacity(4);
     extend(config, readings, risk, &mut gates);
     let load = |name| {
@@ -114,10 +108,7 @@ pub(crate) fn extend(
         Ok(rho) => bound.judge(Num::new(rho), None),
         Err(code) => bound.judge(Num::MISSING, Some(&Reason::Borrowed(code.as_str()))),
     });
-    gates.push(
-        strict_ceiling(GateName::Uncertainty, 1.0, config.uncertainty_max)
-            .judge(risk.uncertainty, None),
-    );
+    gates.push(strict_ceiling(GateName::Uncertainty, 1.0, config.uncertainty_max).judge(risk.uncertainty, None));
 }
 
 /// One load, or why it cannot be used.

@@ -53,11 +53,7 @@ pub struct Response {
 pub fn score(config: &RouterConfig, response: &Response) -> Option<f64> {
     let cost = response.cost_micro_usd? as f64;
     let latency = nonneg(response.latency_seconds).ok()?;
-    let q = if response.content_length > 0 {
-        1.0
-    } else {
-        0.0
-    };
+    let q = if response.content_length > 0 { 1.0 } else { 0.0 };
     let l = f64::min(
         1.0,
         config.latency_reference_seconds / f64::max(LATENCY_FLOOR_SECONDS, latency),
@@ -171,12 +167,7 @@ impl Ledger {
     }
 
     /// Whether `calls` calls may be made on this day.
-    pub fn authorize(
-        &mut self,
-        config: &RouterConfig,
-        day_index: u64,
-        calls: u64,
-    ) -> Authorization {
+    pub fn authorize(&mut self, config: &RouterConfig, day_index: u64, calls: u64) -> Authorization {
         self.turn_to(day_index);
         let budget = config.budget_daily_micro_usd;
         let estimate = u128::from(calls) * u128::from(config.estimate_micro_usd);
@@ -198,12 +189,7 @@ impl Ledger {
     }
 
     /// Books every answer and picks the best: highest score, then lower cost, lower latency, lower index.
-    pub fn settle(
-        &mut self,
-        config: &RouterConfig,
-        day_index: u64,
-        responses: &[Response],
-    ) -> Settlement {
+    pub fn settle(&mut self, config: &RouterConfig, day_index: u64, responses: &[Response]) -> Settlement {
         self.turn_to(day_index);
         let mut booked = 0_u64;
         for response in responses {
@@ -232,11 +218,7 @@ impl Ledger {
     pub fn stats(&self, config: &RouterConfig) -> Stats {
         let budget = config.budget_daily_micro_usd;
         let ratio = |part: u64, whole: u64, empty| {
-            if whole == 0 {
-                empty
-            } else {
-                part as f64 / whole as f64
-            }
+            if whole == 0 { empty } else { part as f64 / whole as f64 }
         };
         Stats {
             day_index: self.day_index,
@@ -253,8 +235,7 @@ impl Ledger {
     }
 
     fn soft_limit_reached(&self, config: &RouterConfig) -> bool {
-        let limit =
-            u128::from(config.budget_daily_micro_usd) * u128::from(config.soft_limit_percent);
+        let limit = u128::from(config.budget_daily_micro_usd) * u128::from(config.soft_limit_percent);
         u128::from(self.spent_micro_usd) * 100 >= limit
     }
 

@@ -98,9 +98,7 @@ fn gates() {
 fn decisions() {
     closed(
         &Decision::ALL,
-        &[
-            "Promote", "Canary", "Hold", "Reject", "Rollback", "Abort", "Fallback",
-        ],
+        &["Promote", "Canary", "Hold", "Reject", "Rollback", "Abort", "Fallback"],
     );
     closed(
         &CycleReason::ALL,
@@ -120,12 +118,7 @@ fn decisions() {
     );
     closed(&Stage::ALL, &["direct", "shadow", "canary", "watch"]);
     closed(
-        &[
-            Traffic::Challenger,
-            Traffic::Canary,
-            Traffic::Keep,
-            Traffic::Champion,
-        ],
+        &[Traffic::Challenger, Traffic::Canary, Traffic::Keep, Traffic::Champion],
         &["challenger", "canary", "keep", "champion"],
     );
     closed(&[Cause::Linf, Cause::Gate(GateName::Sr)], &["linf", "sr"]);
@@ -140,10 +133,7 @@ fn decisions() {
     }
     for gate in GateName::GATES {
         assert_eq!(json!(gate), json!(gate.to_string()));
-        assert_eq!(
-            json!(Cause::from(gate)),
-            json!(Cause::from(gate).to_string())
-        );
+        assert_eq!(json!(Cause::from(gate)), json!(Cause::from(gate).to_string()));
     }
 }
 

@@ -24,11 +24,7 @@ use serde_json::{Value, json};
 use support::{any_f64, any_num, config, cycle, default_config, promotable, read, with_baseline};
 
 fn status() -> impl Strategy<Value = GateStatus> {
-    prop::sample::select(vec![
-        GateStatus::Pass,
-        GateStatus::Fail,
-        GateStatus::Unknown,
-    ])
+    prop::sample::select(vec![GateStatus::Pass, GateStatus::Fail, GateStatus::Unknown])
 }
 
 fn evidence() -> impl Strategy<Value = Num> {
@@ -213,11 +209,7 @@ proptest! {
 
 /// The tighter bound beside the one that `report` was made with.
 fn loose_plus(report: &gates::GateReport, tighter: f64) -> f64 {
-    let sr = report
-        .gates
-        .iter()
-        .find(|gate| gate.name == GateName::Sr)
-        .unwrap();
+    let sr = report.gates.iter().find(|gate| gate.name == GateName::Sr).unwrap();
     sr.threshold.number().unwrap() + tighter
 }
 
@@ -351,10 +343,7 @@ fn without_any_one_required_field_nothing_is_promoted() {
             "cost": 0.1,
         });
         let (outcome, _) = cycle(&config, &state, &document);
-        assert!(matches!(
-            outcome.decision,
-            Decision::Promote | Decision::Canary
-        ));
+        assert!(matches!(outcome.decision, Decision::Promote | Decision::Canary));
         for leaf in support::leaves(&document) {
             let league_unused = stage == "direct" && leaf.starts_with("/league");
             if OPTIONAL.contains(&leaf.as_str()) || league_unused {
@@ -417,10 +406,7 @@ fn evidence_declared_unknown_never_promotes() {
         assert_eq!(outcome.decision, Decision::Hold, "{metric}");
         assert_eq!(outcome.reason, CycleReason::EvidenceUnknown);
         assert!(
-            outcome
-                .gates
-                .iter()
-                .any(|gate| gate.reason == "not_collected"),
+            outcome.gates.iter().any(|gate| gate.reason == "not_collected"),
             "{metric}"
         );
     }
@@ -451,55 +437,27 @@ fn chaos_never_promotes_and_never_repairs_bad_components() {
 #[test]
 fn structural_errors_name_the_field() {
     for (change, field, code) in [
-        (
-            json!({"candidate": {"name": ""}}),
-            "candidate.name",
-            "empty",
-        ),
+        (json!({"candidate": {"name": ""}}), "candidate.name", "empty"),
         (json!({"candidate": {}}), "candidate.name", "missing"),
         (json!({"candidate": null}), "candidate", "missing"),
-        (
-            json!({"candidate": {"name": 5}}),
-            "candidate.name",
-            "wrong_type",
-        ),
+        (json!({"candidate": {"name": 5}}), "candidate.name", "wrong_type"),
         (json!({"stage": "live"}), "stage", "unknown_stage"),
         (json!({"stage": 5}), "stage", "wrong_type"),
         (json!({"speed": 1}), "speed", "unknown_field"),
         (json!({"caos": {"x": 1}}), "caos.x", "unknown_field"),
         (json!({"caos": {"c": true}}), "caos.c", "wrong_type"),
         (json!({"caos": 1}), "caos", "wrong_type"),
-        (
-            json!({"metrics": {"rsi": "high"}}),
-            "metrics.rsi",
-            "wrong_type",
-        ),
-        (
-            json!({"risk": {"series": [0.5, "x"]}}),
-            "risk.series[1]",
-            "wrong_type",
-        ),
+        (json!({"metrics": {"rsi": "high"}}), "metrics.rsi", "wrong_type"),
+        (json!({"risk": {"series": [0.5, "x"]}}), "risk.series[1]", "wrong_type"),
         (json!({"risk": {"series": 5}}), "risk.series", "wrong_type"),
         (
             json!({"ethics": {"unknown": {"rho": "x"}}}),
             "ethics.unknown.rho",
             "unknown_field",
         ),
-        (
-            json!({"ethics": {"consent": 1}}),
-            "ethics.consent",
-            "wrong_type",
-        ),
-        (
-            json!({"league": {"status": "Maybe"}}),
-            "league.status",
-            "wrong_type",
-        ),
-        (
-            json!({"champion": {"metric": {}}}),
-            "champion.metric",
-            "unknown_field",
-        ),
+        (json!({"ethics": {"consent": 1}}), "ethics.consent", "wrong_type"),
+        (json!({"league": {"status": "Maybe"}}), "league.status", "wrong_type"),
+        (json!({"champion": {"metric": {}}}), "champion.metric", "unknown_field"),
     ] {
         let mut document = promotable("direct");
         for (key, value) in change.as_object().unwrap() {
@@ -516,10 +474,7 @@ fn structural_errors_name_the_field() {
         }
     }
     let root = CycleInput::from_json(&json!([])).unwrap_err();
-    assert_eq!(
-        root,
-        EngineError::input("", penin_engine::num::Code::WrongType)
-    );
+    assert_eq!(root, EngineError::input("", penin_engine::num::Code::WrongType));
     let nameless = CycleInput::default();
     let state = State::new(&default_config());
     assert!(run_cycle(&default_config(), &state, &nameless).is_err());
@@ -582,31 +537,17 @@ fn a_stored_state_is_refused_by_the_first_bad_field() {
         ("/vector/rsi", Value::Null, "vector", "missing"),
         ("/alpha", Value::Null, "alpha", "missing"),
         ("/trustRadius", json!(0.9), "trustRadius", "out_of_range"),
-        (
-            "/tracker/samples",
-            json!("-1"),
-            "tracker",
-            "invalid_integer",
-        ),
+        ("/tracker/samples", json!("-1"), "tracker", "invalid_integer"),
         ("/tracker/variance", json!(-1), "tracker", "out_of_range"),
         ("/rng/wordPos", json!("1"), "rng", "odd_word_position"),
         ("/rng/algorithm", json!("pcg"), "rng", "unknown_algorithm"),
         ("/rng", json!({}), "rng", "wrong_type"),
         ("/holdStreak", json!(-1), "holdStreak", "invalid_integer"),
-        (
-            "/counters/holds",
-            json!("x"),
-            "counters.holds",
-            "invalid_integer",
-        ),
+        ("/counters/holds", json!("x"), "counters.holds", "invalid_integer"),
         ("/fallback/alpha", json!(2), "fallback", "out_of_range"),
     ] {
         let found = refused(pointer, value.clone());
-        assert_eq!(
-            (found.0.as_str(), found.1),
-            (field, code),
-            "{pointer} = {value}"
-        );
+        assert_eq!((found.0.as_str(), found.1), (field, code), "{pointer} = {value}");
     }
     let mut extra = good.clone();
     extra["mood"] = json!(1);

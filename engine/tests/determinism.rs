@@ -84,10 +84,7 @@ fn a_hundred_cycles_have_the_recorded_digest() {
     let (hashes, state) = run(&config, &start, &inputs());
     let again = run(&config, &start, &inputs());
     assert_eq!((&hashes, &state), (&again.0, &again.1));
-    assert_eq!(
-        stream_digest(hashes.iter().flatten()).to_string(),
-        STREAM_DIGEST
-    );
+    assert_eq!(stream_digest(hashes.iter().flatten()).to_string(), STREAM_DIGEST);
     assert_eq!(content_hash(&state).unwrap().to_string(), FINAL_STATE_HASH);
 }
 
@@ -107,10 +104,7 @@ fn the_hundred_cycles_contain_every_fate() {
         state = next;
     }
     assert_eq!(decisions, Decision::ALL.into_iter().collect());
-    assert!(
-        chaos > 0 && boosted > 0 && restored > 0,
-        "{chaos} {boosted} {restored}"
-    );
+    assert!(chaos > 0 && boosted > 0 && restored > 0, "{chaos} {boosted} {restored}");
     assert!(state.counters.promotions >= 5, "{:?}", state.counters);
 }
 
@@ -124,10 +118,7 @@ fn resuming_after_any_cycle_continues_the_same_stream() {
         let stored = state.to_json().to_string();
         let resumed = State::from_json(&config, &serde_json::from_str(&stored).unwrap()).unwrap();
         assert_eq!(resumed, state, "after {done} cycles");
-        assert_eq!(
-            content_hash(&resumed).unwrap(),
-            content_hash(&state).unwrap()
-        );
+        assert_eq!(content_hash(&resumed).unwrap(), content_hash(&state).unwrap());
         let (rest, last) = run(&config, &resumed, &inputs[done..]);
         assert_eq!(rest, hashes[done..], "after {done} cycles");
         assert_eq!(last, end, "after {done} cycles");
@@ -179,10 +170,7 @@ fn a_recording_of_another_length_diverges() {
     assert_eq!((divergence.cycle, divergence.actual), (99, None));
     let shorter = replay::run(&config, &start, &inputs, Some(&recorded[..99])).unwrap();
     let divergence = shorter.divergence.unwrap();
-    assert_eq!(
-        (divergence.cycle, divergence.event, divergence.expected),
-        (99, 0, None)
-    );
+    assert_eq!((divergence.cycle, divergence.event, divergence.expected), (99, 0, None));
     let mut cut = recorded;
     cut[7].pop();
     let cut = replay::run(&config, &start, &inputs, Some(&cut)).unwrap();

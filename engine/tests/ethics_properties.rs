@@ -18,8 +18,8 @@ mod support;
 
 use penin_engine::config::EthicsConfig;
 use penin_engine::ethics::{
-    Accumulator, Batch, BinCounts, Counts, EthicsReason, Evaluation, GroupCounts, Groups, Keys,
-    MetricStatus, NO_GROUP, Sample, bin_index, evaluate, from_counts,
+    Accumulator, Batch, BinCounts, Counts, EthicsReason, Evaluation, GroupCounts, Groups, Keys, MetricStatus, NO_GROUP,
+    Sample, bin_index, evaluate, from_counts,
 };
 use penin_engine::num::Num;
 use proptest::prelude::*;
@@ -50,11 +50,7 @@ impl Row {
     }
 }
 
-fn rows(
-    p: impl Strategy<Value = f64>,
-    groups: usize,
-    count: usize,
-) -> impl Strategy<Value = Vec<Row>> {
+fn rows(p: impl Strategy<Value = f64>, groups: usize, count: usize) -> impl Strategy<Value = Vec<Row>> {
     let row = (p, any::<bool>(), any::<bool>(), 0..groups, any::<u64>());
     let row = row.prop_map(|(p, prediction, label, group, key)| Row {
         p,
@@ -94,10 +90,7 @@ fn as_batch(rows: &[Row], names: &[&str], bins: usize) -> Accumulator {
         probs: &probs,
         predictions: &predictions,
         labels: &labels,
-        groups: Groups::Interned {
-            names,
-            codes: &codes,
-        },
+        groups: Groups::Interned { names, codes: &codes },
         keys: Keys::Each(&keys),
     });
     accumulator
@@ -144,9 +137,7 @@ fn exported(rows: &[Row], names: &[&str], bins: usize) -> Counts {
         bin.positives += u64::from(row.label);
         bin.sum_prob += fixed(row.p);
         let error = row.p - f64::from(u8::from(row.label));
-        counts.sum_squared_error = counts
-            .sum_squared_error
-            .map(|sum| sum + fixed(error * error));
+        counts.sum_squared_error = counts.sum_squared_error.map(|sum| sum + fixed(error * error));
         if let Some(group) = counts.groups.get_mut(row.group) {
             *match (row.prediction, row.label) {
                 (true, true) => &mut group.true_positives,
@@ -313,10 +304,7 @@ fn the_same_name_at_several_codes_is_one_group() {
         key: 0,
     });
     let merged = rows.map(|row| Row { group: 0, ..row });
-    assert_eq!(
-        as_batch(&rows, &["a", "a"], 15),
-        one_by_one(&merged, &["a"], 15)
-    );
+    assert_eq!(as_batch(&rows, &["a", "a"], 15), one_by_one(&merged, &["a"], 15));
 }
 
 #[test]
@@ -338,13 +326,7 @@ fn too_many_groups_overflow_however_they_come() {
     merged.merge(&one_by_one(&rows[200..], &names, 15)).unwrap();
     assert_eq!(merged, whole);
     // An accumulator that overflowed stays so, and counts samples without a group all the same.
-    let late = [
-        Row {
-            group: 300,
-            ..rows[0]
-        },
-        rows[1],
-    ];
+    let late = [Row { group: 300, ..rows[0] }, rows[1]];
     let mut after = merged.clone();
     for row in late {
         after.add(&row.sample(&names));
@@ -354,13 +336,7 @@ fn too_many_groups_overflow_however_they_come() {
     let report = judged(&merged).report;
     assert_eq!(report.fairness.reason, Some(EthicsReason::TooManyGroups));
     assert!(report.ece.is_measured() && report.groups.is_empty());
-    assert_eq!(
-        judged(&one_by_one(&rows[..256], &names, 15))
-            .report
-            .groups
-            .len(),
-        256
-    );
+    assert_eq!(judged(&one_by_one(&rows[..256], &names, 15)).report.groups.len(), 256);
 }
 
 #[test]
@@ -391,10 +367,7 @@ fn columns_of_different_length_are_bad_for_good() {
     assert_eq!(accumulator.samples(), 20);
     let mut other = Accumulator::new(15);
     other.merge(&accumulator).unwrap();
-    assert_eq!(
-        judged(&other).report.ece.reason,
-        Some(EthicsReason::LengthMismatch)
-    );
+    assert_eq!(judged(&other).report.ece.reason, Some(EthicsReason::LengthMismatch));
     for broken in [
         Batch {
             predictions: &[true; 1],
@@ -411,10 +384,7 @@ fn columns_of_different_length_are_bad_for_good() {
             keys: Keys::Each(&[1]),
             ..whole
         },
-        Batch {
-            probs: &[],
-            ..whole
-        },
+        Batch { probs: &[], ..whole },
     ] {
         assert!(!broken.is_consistent());
     }
@@ -444,17 +414,12 @@ fn counters_that_no_samples_can_produce_are_bad_evidence() {
     let reason = |change: &dyn Fn(&mut Counts)| {
         let mut counts = good.clone();
         change(&mut counts);
-        let report = from_counts(&EthicsConfig::default(), &counts)
-            .unwrap()
-            .report;
+        let report = from_counts(&EthicsConfig::default(), &counts).unwrap().report;
         (report.ece.reason, report.rho_bias.reason)
     };
     let both = |reason| (Some(reason), Some(reason));
     assert_eq!(reason(&|_| {}), (None, None));
-    assert_eq!(
-        reason(&|c| c.bins[3].positives = 201),
-        both(EthicsReason::OutOfRange)
-    );
+    assert_eq!(reason(&|c| c.bins[3].positives = 201), both(EthicsReason::OutOfRange));
     assert_eq!(
         reason(&|c| c.bins[3].sum_prob = (200 << 20) + 1),
         both(EthicsReason::OutOfRange)
@@ -483,10 +448,7 @@ fn counters_that_no_samples_can_produce_are_bad_evidence() {
         reason(&|c| c.groups[0].true_negatives = 59),
         (None, Some(EthicsReason::MissingGroup))
     );
-    assert_eq!(
-        reason(&|c| c.groups.clear()),
-        (None, Some(EthicsReason::NoGroups))
-    );
+    assert_eq!(reason(&|c| c.groups.clear()), (None, Some(EthicsReason::NoGroups)));
     assert!(
         from_counts(
             &EthicsConfig {
@@ -501,8 +463,7 @@ fn counters_that_no_samples_can_produce_are_bad_evidence() {
 
 #[test]
 fn what_counters_do_not_contain_is_said() {
-    let config =
-        support::config(&json!({"ethics": {"bootstrap": {"replicates": 50, "gateOnBound": true}}}));
+    let config = support::config(&json!({"ethics": {"bootstrap": {"replicates": 50, "gateOnBound": true}}}));
     let rows: Vec<Row> = (0..200_u32)
         .map(|i| Row {
             p: f64::from(i) / 200.0,
@@ -531,10 +492,7 @@ fn what_counters_do_not_contain_is_said() {
     let waived = support::config(&json!({"ethics": {"calibrationPolicy": "notApplicable"}}));
     counts.bins.clear();
     let report = from_counts(&waived.ethics, &counts).unwrap().report;
-    assert_eq!(
-        (report.samples, report.ece.status),
-        (200, MetricStatus::NotApplicable)
-    );
+    assert_eq!((report.samples, report.ece.status), (200, MetricStatus::NotApplicable));
     assert!(report.rho_bias.is_measured());
     assert!(from_counts(&config.ethics, &counts).is_err());
     let text = serde_json::to_string(&counts).unwrap();
@@ -549,10 +507,7 @@ fn evidence_of_an_evaluation_reaches_the_guard_unchanged() {
     assert_eq!(evidence.unknown.len(), 3);
     assert_eq!(evidence.unknown[&EthicsMetric::Ece], "insufficient_data");
     assert_eq!((evidence.consent, evidence.eco_ok), (Some(true), None));
-    assert_eq!(
-        evidence.evidence_digest,
-        Some(few.report.evidence_digest.to_string())
-    );
+    assert_eq!(evidence.evidence_digest, Some(few.report.evidence_digest.to_string()));
     let rows: Vec<Row> = (0..200_u32)
         .map(|i| Row {
             p: 0.25,

@@ -21,10 +21,9 @@ use penin_engine::config::{Config, SequentialConfig, SequentialMode};
 use penin_engine::decision::{Cause, Decision};
 use penin_engine::gates::{Gate, GateName, GateStatus, LeagueVerdict};
 use penin_engine::league::{
-    Applied, Arm, Assessment, AssessmentReason, BUCKETS, Command, Contender, ErrorCount, Histogram,
-    LeagueStage, LeagueState, MAX_MICROSECONDS, MannWhitney, Observation, apply, assess, bucket,
-    bucket_upper, compare_error_rates, confidence_sequence, deploy, mann_whitney, rank, register,
-    rollback, route, tick,
+    Applied, Arm, Assessment, AssessmentReason, BUCKETS, Command, Contender, ErrorCount, Histogram, LeagueStage,
+    LeagueState, MAX_MICROSECONDS, MannWhitney, Observation, apply, assess, bucket, bucket_upper, compare_error_rates,
+    confidence_sequence, deploy, mann_whitney, rank, register, rollback, route, tick,
 };
 use penin_engine::num::{Code, Num, U64String};
 use penin_engine::router::{BudgetReason, Ledger, Response, score};
@@ -47,16 +46,14 @@ fn arm() -> impl Strategy<Value = Arm> {
         latency,
     )
         .prop_map(
-            |([successes, failures, aborts], [linf, mean_delta_linf, p95_latency_ms], latency)| {
-                Arm {
-                    successes,
-                    failures: failures / 40,
-                    aborts: aborts / 40,
-                    linf,
-                    mean_delta_linf,
-                    p95_latency_ms,
-                    latency: latency.into_iter().collect(),
-                }
+            |([successes, failures, aborts], [linf, mean_delta_linf, p95_latency_ms], latency)| Arm {
+                successes,
+                failures: failures / 40,
+                aborts: aborts / 40,
+                linf,
+                mean_delta_linf,
+                p95_latency_ms,
+                latency: latency.into_iter().collect(),
             },
         )
 }
@@ -363,66 +360,43 @@ fn each_check_alone_blocks_its_stage() {
         (GateName::Guard, &STAGES, GateStatus::Unknown, |o| {
             o.guard = None;
         }),
-        (
-            GateName::Traffic,
-            &[LeagueStage::Canary],
-            GateStatus::Unknown,
-            |o| o.traffic_verified = Some(false),
-        ),
-        (
-            GateName::Traffic,
-            &[LeagueStage::Canary],
-            GateStatus::Unknown,
-            |o| o.traffic_verified = None,
-        ),
+        (GateName::Traffic, &[LeagueStage::Canary], GateStatus::Unknown, |o| {
+            o.traffic_verified = Some(false)
+        }),
+        (GateName::Traffic, &[LeagueStage::Canary], GateStatus::Unknown, |o| {
+            o.traffic_verified = None
+        }),
         (GateName::Samples, &STAGES, GateStatus::Unknown, |o| {
             o.challenger.successes = 50;
         }),
         (GateName::ErrorRate, &STAGES, GateStatus::Fail, |o| {
             o.challenger.aborts = 60;
         }),
-        (
-            GateName::Sequential,
-            &STAGES[..2],
-            GateStatus::Unknown,
-            |o| {
-                // Neither certainly worse nor certainly as good.
-                o.challenger.failures = 45;
-            },
-        ),
+        (GateName::Sequential, &STAGES[..2], GateStatus::Unknown, |o| {
+            // Neither certainly worse nor certainly as good.
+            o.challenger.failures = 45;
+        }),
         (GateName::P95Latency, &STAGES[1..], GateStatus::Fail, |o| {
             o.challenger.p95_latency_ms = Num::new(501.0);
         }),
-        (
-            GateName::P95Latency,
-            &STAGES[1..],
-            GateStatus::Unknown,
-            |o| o.challenger.p95_latency_ms = Num::new(f64::NAN),
-        ),
-        (
-            GateName::LatencyShift,
-            &[LeagueStage::Canary],
-            GateStatus::Fail,
-            |o| o.champion.latency = Histogram::from_iter([(200, 600)]),
-        ),
+        (GateName::P95Latency, &STAGES[1..], GateStatus::Unknown, |o| {
+            o.challenger.p95_latency_ms = Num::new(f64::NAN)
+        }),
+        (GateName::LatencyShift, &[LeagueStage::Canary], GateStatus::Fail, |o| {
+            o.champion.latency = Histogram::from_iter([(200, 600)])
+        }),
         (
             GateName::LatencyShift,
             &[LeagueStage::Canary],
             GateStatus::Unknown,
             |o| o.champion.latency = Histogram::new(),
         ),
-        (
-            GateName::MeanDeltaLinf,
-            &[LeagueStage::Canary],
-            GateStatus::Fail,
-            |o| o.challenger.mean_delta_linf = Num::new(0.019),
-        ),
-        (
-            GateName::LinfChampion,
-            &[LeagueStage::Canary],
-            GateStatus::Fail,
-            |o| o.champion.linf = Num::new(0.8),
-        ),
+        (GateName::MeanDeltaLinf, &[LeagueStage::Canary], GateStatus::Fail, |o| {
+            o.challenger.mean_delta_linf = Num::new(0.019)
+        }),
+        (GateName::LinfChampion, &[LeagueStage::Canary], GateStatus::Fail, |o| {
+            o.champion.linf = Num::new(0.8)
+        }),
         (
             GateName::LinfChampion,
             &[LeagueStage::Canary],
@@ -473,10 +447,7 @@ fn harm_counts_at_once_and_everything_else_later() {
     );
     assert_eq!(early.next_evaluation_ms, Some(U64String(START + 600_000)));
     let late = assess(&config, &league, &slow, START + 600_000).unwrap();
-    assert_eq!(
-        (late.status, late.next_evaluation_ms),
-        (GateStatus::Fail, None)
-    );
+    assert_eq!((late.status, late.next_evaluation_ms), (GateStatus::Fail, None));
 }
 
 #[test]
@@ -489,24 +460,15 @@ fn undecided_evidence_fails_at_the_deadline() {
     ] {
         let league = in_stage(&config, stage);
         let at = |elapsed| {
-            let assessment =
-                assess(&config, &league, &Observation::default(), START + elapsed).unwrap();
+            let assessment = assess(&config, &league, &Observation::default(), START + elapsed).unwrap();
             (
                 assessment.status,
                 assessment.reason,
                 assessment.next_evaluation_ms.map(|at| at.0 - START),
             )
         };
-        let running = (
-            GateStatus::Unknown,
-            AssessmentReason::StageRunning,
-            Some(duration),
-        );
-        let open = (
-            GateStatus::Unknown,
-            AssessmentReason::EvidenceUnknown,
-            Some(deadline),
-        );
+        let running = (GateStatus::Unknown, AssessmentReason::StageRunning, Some(duration));
+        let open = (GateStatus::Unknown, AssessmentReason::EvidenceUnknown, Some(deadline));
         assert_eq!(at(duration - 1), running, "{stage:?}");
         assert_eq!(at(duration), open, "{stage:?}");
         assert_eq!(at(deadline - 1), open, "{stage:?}");
@@ -525,8 +487,7 @@ fn commands_out_of_place_are_refused() {
         Err(EngineError::Input { code, .. } | EngineError::State { code, .. }) => code,
         other => panic!("{other:?}"),
     };
-    let act =
-        |league: &LeagueState, decision| apply(&config, league, &command(decision, "x", START));
+    let act = |league: &LeagueState, decision| apply(&config, league, &command(decision, "x", START));
     let idle = register(&LeagueState::default(), "v1", Num::new(0.72)).unwrap();
     for decision in [
         Decision::Reject,
@@ -578,10 +539,7 @@ fn a_state_that_no_league_can_have_is_refused() {
     for (i, spoil) in spoiled.iter().enumerate() {
         let mut league = in_stage(&config, LeagueStage::Canary);
         spoil(&mut league);
-        assert!(
-            matches!(league.validate(), Err(EngineError::State { .. })),
-            "{i}"
-        );
+        assert!(matches!(league.validate(), Err(EngineError::State { .. })), "{i}");
         assert!(assess(&config, &league, &healthy(), START).is_err(), "{i}");
         assert!(tick(&config, &league, &healthy(), START).is_err(), "{i}");
         assert!(rollback(&config, &league, START).is_err(), "{i}");
@@ -597,8 +555,7 @@ fn a_transition_proves_itself() {
         causes: &causes,
         ..command(Decision::Rollback, "GATES_FAILED", START + 5)
     };
-    let (league, applied) =
-        apply(&config, &in_stage(&config, LeagueStage::Watch), &refusal).unwrap();
+    let (league, applied) = apply(&config, &in_stage(&config, LeagueStage::Watch), &refusal).unwrap();
     let transition = applied.transition.unwrap();
     assert_eq!(transition.variant, "v2");
     assert_eq!(transition.causes, causes);
@@ -613,8 +570,7 @@ fn a_transition_proves_itself() {
 fn the_latency_test_needs_certainty_and_size() {
     let shift = |more: u64| {
         let mut observation = healthy();
-        observation.challenger.latency =
-            Histogram::from_iter([(250, 100_000), (260, 100_000 + more)]);
+        observation.challenger.latency = Histogram::from_iter([(250, 100_000), (260, 100_000 + more)]);
         observation.champion.latency = Histogram::from_iter([(250, 100_000), (260, 100_000)]);
         let config = strict();
         let league = in_stage(&config, LeagueStage::Canary);
@@ -632,13 +588,7 @@ fn the_latency_test_needs_certainty_and_size() {
     let mut huge = healthy();
     huge.champion.latency = Histogram::from_iter([(250, 1_000_000_001)]);
     let config = strict();
-    let assessment = assess(
-        &config,
-        &in_stage(&config, LeagueStage::Canary),
-        &huge,
-        START,
-    )
-    .unwrap();
+    let assessment = assess(&config, &in_stage(&config, LeagueStage::Canary), &huge, START).unwrap();
     let check = assessment
         .checks
         .iter()
@@ -654,12 +604,8 @@ fn the_latency_test_needs_certainty_and_size() {
 fn histograms_refuse_buckets_that_do_not_exist() {
     assert!(serde_json::from_value::<Histogram>(json!([[1152, "1"]])).is_err());
     assert!(serde_json::from_value::<Histogram>(json!([[5, 1]])).is_err());
-    let histogram: Histogram =
-        serde_json::from_value(json!([[5, "2"], [3, "1"], [5, "1"]])).unwrap();
-    assert_eq!(
-        serde_json::to_value(&histogram).unwrap(),
-        json!([[3, "1"], [5, "3"]])
-    );
+    let histogram: Histogram = serde_json::from_value(json!([[5, "2"], [3, "1"], [5, "1"]])).unwrap();
+    assert_eq!(serde_json::to_value(&histogram).unwrap(), json!([[3, "1"], [5, "3"]]));
     assert_eq!(
         serde_json::from_value::<Histogram>(json!(null)).unwrap(),
         Histogram::new()
@@ -669,9 +615,7 @@ fn histograms_refuse_buckets_that_do_not_exist() {
 
 #[test]
 fn ties_between_answers_go_to_the_cheaper_then_faster_then_first() {
-    let config = support::config(
-        &json!({"router": {"qualityWeight": 1, "latencyWeight": 0, "costWeight": 0}}),
-    );
+    let config = support::config(&json!({"router": {"qualityWeight": 1, "latencyWeight": 0, "costWeight": 0}}));
     let answer = |cost, latency| Response {
         ok: true,
         content_length: 1,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use kube::Config;
+use penin_api::v1alpha1::LedgerAnchor;
 use tokio_util::sync::CancellationToken;
 
 use crate::controllers::{self, Backoff, Shared};
@@ -113,15 +114,16 @@ pub async fn run_with(
 ) -> Result<(), RunError> {
     let metrics = Metrics::new()?;
     let holder = format!("{}_{}", arguments.pod_name, arguments.pod_uid);
+    let lease_client = client::lease(config.clone(), &metrics, RENEW)?;
+    let client = client::controllers(config, &metrics)?;
     let settings = LeaseSettings {
         namespace: arguments.namespace.clone(),
         name: arguments.lease.clone(),
         holder: holder.clone(),
         duration: LEASE,
         renew_every: RENEW,
+        past_epoch: anchored_epoch(&client, &arguments).await?,
     };
-    let lease_client = client::lease(config.clone(), &metrics, RENEW)?;
-    let client = client::controllers(config, &metrics)?;
     // The lease and the HTTP endpoint outlive the controllers: they end one after the other.
     let (lease_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
     let (keeper, claim) = LeaseKeeper::new(lease_client, settings, Arc::clone(&clock));
@@ -130,7 +132,12 @@ pub async fn run_with(
     let endpoint = Endpoint::new(metrics.clone(), checks(&ledger, &claim));
     let serving = tokio::spawn(endpoint.serve(arguments.listen, http_stop.clone()));
     let shared = Arc::new(Shared {
-        notifier: events::start(client.clone(), arguments.pod_name.clone(), metrics.clone(), http_stop.clone()),
+        notifier: events::start(
+            client.clone(),
+            arguments.pod_name.clone(),
+            metrics.clone(),
+            http_stop.clone(),
+        ),
         client,
         claim: claim.clone(),
         clock,
@@ -158,8 +165,23 @@ pub async fn run_with(
     if lost { Err(RunError::LeaseLost) } else { Ok(()) }
 }
 
+/// Epoch of the last writer that the ledger's anchor knows: a Lease that was deleted must not count from zero again.
+async fn anchored_epoch(client: &kube::Client, arguments: &Arguments) -> Result<u64, kube::Error> {
+    let api: kube::Api<LedgerAnchor> = kube::Api::namespaced(client.clone(), &arguments.namespace);
+    let anchor = api.get_opt(&arguments.ledger_anchor).await?;
+    Ok(anchor
+        .and_then(|anchor| anchor.status?.epoch)
+        .map_or(0, penin_api::values::UnsignedString::get))
+}
+
 /// Waits for the lease, opens the ledger, and runs the controllers until `stop`.
-async fn lead(arguments: &Arguments, shared: &Arc<Shared>, mut claim: ClaimReader, holder: String, stop: CancellationToken) {
+async fn lead(
+    arguments: &Arguments,
+    shared: &Arc<Shared>,
+    mut claim: ClaimReader,
+    holder: String,
+    stop: CancellationToken,
+) {
     let epoch = tokio::select! {
         () = stop.cancelled() => return,
         epoch = claim.acquired() => match epoch { Some(epoch) => epoch, None => return },

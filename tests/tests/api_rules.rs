@@ -95,10 +95,7 @@ async fn judge(server: &Server, case: &Refusal) -> Result<(), String> {
         field,
         says,
     } = case;
-    match server
-        .create(&edited(&example(base), std::slice::from_ref(edit)))
-        .await
-    {
+    match server.create(&edited(&example(base), std::slice::from_ref(edit))).await {
         Ok(_) => Err(format!("{field}: {edit:?} was accepted")),
         Err(message) if message.contains(field) && message.contains(says) => Ok(()),
         Err(message) => Err(format!("{field} / {says}: refused, but with: {message}")),
@@ -153,27 +150,19 @@ async fn what_identifies_an_object_cannot_be_changed() {
             Edit::set("/spec/containers/0/image", json!("other")),
             "`spec` must not change",
         ),
-        (
-            "challenger",
-            Edit::remove("/spec/proposal"),
-            "`spec` must not change",
-        ),
+        ("challenger", Edit::remove("/spec/proposal"), "`spec` must not change"),
     ];
     for base in ["cycle-full", "cycle-minimal", "challenger"] {
         let object = example(base);
         let api = server.api(&object);
         let stored = api
-            .create(
-                &PostParams::default(),
-                &serde_json::from_value(object).unwrap(),
-            )
+            .create(&PostParams::default(), &serde_json::from_value(object).unwrap())
             .await
             .unwrap();
         let stored = serde_json::to_value(stored).unwrap();
         let name = stored["metadata"]["name"].as_str().unwrap();
         for (_, edit, says) in cases.iter().filter(|(of, ..)| *of == base) {
-            let changed =
-                serde_json::from_value(edited(&stored, std::slice::from_ref(edit))).unwrap();
+            let changed = serde_json::from_value(edited(&stored, std::slice::from_ref(edit))).unwrap();
             let refused = api
                 .replace(
                     name,
@@ -192,9 +181,7 @@ async fn what_identifies_an_object_cannot_be_changed() {
         }
         // A change of nothing but labels is no change of the object.
         let labelled = Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }));
-        api.patch(name, &PatchParams::default(), &labelled)
-            .await
-            .unwrap();
+        api.patch(name, &PatchParams::default(), &labelled).await.unwrap();
     }
 }
 
@@ -226,10 +213,7 @@ async fn an_anchor_never_shrinks() {
             status => next["status"] = status,
         }
         let next = serde_json::from_value(next).unwrap();
-        let message = match api
-            .replace_status("ledger", &PostParams::default(), &next)
-            .await
-        {
+        let message = match api.replace_status("ledger", &PostParams::default(), &next).await {
             Ok(_) => panic!("{status} was accepted"),
             Err(error) => error.to_string(),
         };
@@ -239,17 +223,10 @@ async fn an_anchor_never_shrinks() {
     let mut next = stored.clone();
     next["status"]["size"] = json!("0");
     let kept = api
-        .replace(
-            "ledger",
-            &PostParams::default(),
-            &serde_json::from_value(next).unwrap(),
-        )
+        .replace("ledger", &PostParams::default(), &serde_json::from_value(next).unwrap())
         .await
         .unwrap();
-    assert_eq!(
-        serde_json::to_value(kept).unwrap()["status"],
-        stored["status"]
-    );
+    assert_eq!(serde_json::to_value(kept).unwrap()["status"], stored["status"]);
 }
 
 /// Whether `whole` has everything that `part` has; lists must be equal in length and order.
@@ -259,11 +236,7 @@ fn contains(whole: &Value, part: &Value) -> bool {
             .iter()
             .all(|(key, part)| whole.get(key).is_some_and(|whole| contains(whole, part))),
         (Value::Array(whole), Value::Array(part)) => {
-            whole.len() == part.len()
-                && whole
-                    .iter()
-                    .zip(part)
-                    .all(|(whole, part)| contains(whole, part))
+            whole.len() == part.len() && whole.iter().zip(part).all(|(whole, part)| contains(whole, part))
         }
         _ => whole == part,
     }

@@ -1,10 +1,5 @@
 //! The handle on a test cluster, on a real API server.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -13,8 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{Api, Client};
 use penin_tests::cluster::{Cluster, ClusterError, wait_until};
 
-const SETTINGS: &str =
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: blue}\n";
+const SETTINGS: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: blue}\n";
 
 async fn gone(client: &Client, name: &str) {
     let namespaces = Api::<Namespace>::all(client.clone());
@@ -34,10 +28,7 @@ async fn a_namespace_holds_what_is_applied_and_goes_with_the_test() {
     let cluster = Cluster::control_plane().await.unwrap();
     let namespace = cluster.namespace("handle").await.unwrap();
     namespace.apply(SETTINGS).await.unwrap();
-    namespace
-        .apply(&SETTINGS.replace("blue", "red"))
-        .await
-        .unwrap();
+    namespace.apply(&SETTINGS.replace("blue", "red")).await.unwrap();
     let stored: ConfigMap = namespace.api().get("settings").await.unwrap();
     assert_eq!(stored.data.unwrap()["colour"], "red");
 
@@ -65,15 +56,10 @@ async fn a_failing_test_leaves_no_namespace() {
 async fn a_refused_object_is_named() {
     let cluster = Cluster::control_plane().await.unwrap();
     let namespace = cluster.namespace("refused").await.unwrap();
-    let error = namespace
-        .apply(&SETTINGS.replace("blue", "[1]"))
-        .await
-        .unwrap_err();
+    let error = namespace.apply(&SETTINGS.replace("blue", "[1]")).await.unwrap_err();
     assert!(matches!(error, ClusterError::Refused { .. }), "{error}");
     assert!(
-        error
-            .to_string()
-            .starts_with("ConfigMap settings was refused"),
+        error.to_string().starts_with("ConfigMap settings was refused"),
         "{error}"
     );
 }

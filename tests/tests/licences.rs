@@ -1,10 +1,5 @@
 //! Every crate we build with may be used, changed and shipped by anybody: permissive licences only.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -33,8 +28,8 @@ fn accepted(requirement: &LicenseReq) -> bool {
 fn judge(stated: Option<&str>) -> Result<(), String> {
     let text = stated.ok_or("states no licence")?;
     // Old manifests write "MIT/Apache-2.0".
-    let expression = Expression::parse_mode(text, ParseMode::LAX)
-        .map_err(|error| format!("states '{text}': {}", error.reason))?;
+    let expression =
+        Expression::parse_mode(text, ParseMode::LAX).map_err(|error| format!("states '{text}': {}", error.reason))?;
     if expression.evaluate(accepted) {
         Ok(())
     } else {
@@ -80,12 +75,7 @@ fn every_dependency_has_a_permissive_licence() {
 #[test]
 fn our_own_crates_are_under_apache_2() {
     for package in metadata().packages {
-        assert_eq!(
-            package.license.as_deref(),
-            Some("Apache-2.0"),
-            "{}",
-            package.name
-        );
+        assert_eq!(package.license.as_deref(), Some("Apache-2.0"), "{}", package.name);
     }
 }
 
@@ -114,9 +104,7 @@ fn expressions_are_read_as_written() {
 fn cargo_deny_has_the_same_list() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deny.toml");
     let deny = fs::read_to_string(path).expect("deny.toml");
-    let (_, section) = deny
-        .split_once("allow = [")
-        .expect("a list of allowed licences");
+    let (_, section) = deny.split_once("allow = [").expect("a list of allowed licences");
     let (list, _) = section.split_once(']').expect("the end of the list");
     let mut allowed: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
     allowed.sort_unstable();

@@ -111,9 +111,7 @@ impl Accumulator {
     /// Number of samples with a usable probability.
     #[must_use]
     pub fn samples(&self) -> u64 {
-        self.micro
-            .iter()
-            .fold(0, |sum, cell| sum.wrapping_add(cell.count))
+        self.micro.iter().fold(0, |sum, cell| sum.wrapping_add(cell.count))
     }
 
     /// Adds one sample. A sample without a usable probability is only counted as invalid.
@@ -174,9 +172,7 @@ impl Accumulator {
             mine.add(*theirs);
         }
         self.sum_squared = self.sum_squared.wrapping_add(other.sum_squared);
-        self.invalid_non_finite = self
-            .invalid_non_finite
-            .wrapping_add(other.invalid_non_finite);
+        self.invalid_non_finite = self.invalid_non_finite.wrapping_add(other.invalid_non_finite);
         self.invalid_range = self.invalid_range.wrapping_add(other.invalid_range);
         self.ungrouped = self.ungrouped.wrapping_add(other.ungrouped);
         self.length_mismatch |= other.length_mismatch;

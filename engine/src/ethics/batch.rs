@@ -146,10 +146,7 @@ impl<'a> GroupTable<'a> {
 
     #[inline]
     fn record(&mut self, code: u16, block: usize, prediction: bool, label: bool) {
-        let slot = self
-            .slots
-            .get(usize::from(code))
-            .map_or(UNSEEN, |slot| *slot);
+        let slot = self.slots.get(usize::from(code)).map_or(UNSEEN, |slot| *slot);
         let counts = match self.seen.get_mut(usize::from(slot)) {
             Some((_, counts)) => counts,
             None => match self.first_of(code) {
@@ -181,8 +178,7 @@ impl<'a> GroupTable<'a> {
                 return None;
             }
             None => {
-                self.seen
-                    .push((name, Box::new([Confusion::default(); BLOCKS])));
+                self.seen.push((name, Box::new([Confusion::default(); BLOCKS])));
                 self.seen.len() - 1
             }
         };

@@ -84,10 +84,7 @@ pub(super) fn quantize(p: f64) -> u64 {
 
 /// (q − label·2⁵³)² / 2⁵³ rounded half to even: the squared error at scale 2⁵³.
 #[inline]
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the result is at most 2^53"
-)]
+#[allow(clippy::cast_possible_truncation, reason = "the result is at most 2^53")]
 pub(super) fn squared_error(q: u64, label: bool) -> u64 {
     const HALF: u128 = 1 << 52;
     let distance = q.abs_diff(u64::from(label) << 53);

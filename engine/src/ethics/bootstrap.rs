@@ -114,11 +114,7 @@ fn replicate(config: &EthicsConfig, blocks: &[Block], stream: &mut Stream) -> Re
         forms.to_overall.is_none(),
     );
     Replicate {
-        ece: if samples == 0 {
-            1.0
-        } else {
-            per_sample(error, samples)
-        },
+        ece: if samples == 0 { 1.0 } else { per_sample(error, samples) },
         rho_bias: gated_form(config.bias_form, forms).unwrap_or(RHO_BIAS_WORST),
         fairness: fairness.filter(|_| !empty).unwrap_or(0.0),
     }
@@ -129,9 +125,7 @@ fn percentile_interval(bootstrap: &BootstrapConfig, mut values: Vec<f64>, point:
     values.sort_by(f64::total_cmp);
     let (replicates, permille) = (bootstrap.replicates, bootstrap.confidence_permille);
     let lower = replicates * (1000 - permille.min(1000)) / 2000;
-    let upper = (replicates * (1000 + permille))
-        .div_ceil(2000)
-        .saturating_sub(1);
+    let upper = (replicates * (1000 + permille)).div_ceil(2000).saturating_sub(1);
     let at = |index: u64| {
         usize::try_from(index)
             .ok()

@@ -91,22 +91,10 @@ pub fn from_counts(config: &EthicsConfig, counts: &Counts) -> Result<Evaluation,
         return Err(EngineError::input("bins", Code::BinMismatch));
     }
     let defect = defect(counts);
-    let groups = if defect.is_none() {
-        groups(counts)
-    } else {
-        Vec::new()
-    };
+    let groups = if defect.is_none() { groups(counts) } else { Vec::new() };
     let in_bins = total(counts.bins.iter().map(|bin| bin.samples));
-    let in_groups = total(
-        groups
-            .iter()
-            .flat_map(|(_, group)| u64::try_from(group.samples())),
-    );
-    let samples = if counts.bins.is_empty() {
-        in_groups
-    } else {
-        in_bins
-    };
+    let in_groups = total(groups.iter().flat_map(|(_, group)| u64::try_from(group.samples())));
+    let samples = if counts.bins.is_empty() { in_groups } else { in_bins };
     let totals = Totals {
         bins: if counts.bins.is_empty() {
             vec![Cell::default(); usize::try_from(config.bins).unwrap_or(0)]
@@ -171,21 +159,13 @@ fn defect(counts: &Counts) -> Option<EthicsReason> {
         ]
     }));
     let impossible_bin = |bin: &BinCounts| {
-        bin.positives > bin.samples
-            || u128::from(bin.sum_prob) > u128::from(bin.samples) << EXPORT_BITS
+        bin.positives > bin.samples || u128::from(bin.sum_prob) > u128::from(bin.samples) << EXPORT_BITS
     };
     let squared = counts.sum_squared_error.unwrap_or(0);
-    let impossible_square =
-        !counts.bins.is_empty() && u128::from(squared) > u128::from(in_bins) << EXPORT_BITS;
-    let mut names: Vec<&str> = counts
-        .groups
-        .iter()
-        .map(|group| group.name.as_str())
-        .collect();
+    let impossible_square = !counts.bins.is_empty() && u128::from(squared) > u128::from(in_bins) << EXPORT_BITS;
+    let mut names: Vec<&str> = counts.groups.iter().map(|group| group.name.as_str()).collect();
     names.sort_unstable();
-    let repeated = names
-        .windows(2)
-        .any(|pair| matches!(pair, [a, b] if a == b));
+    let repeated = names.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
     (in_bins > MAX_COUNT
         || in_groups > MAX_COUNT
         || counts.bins.iter().any(impossible_bin)
@@ -203,21 +183,9 @@ fn digest(counts: &Counts) -> Result<Digest, EngineError> {
         edge_rule: EDGE_RULE,
         scale_bits: EXPORT_BITS,
         bins: counts.bins.len(),
-        counts: counts
-            .bins
-            .iter()
-            .map(|bin| bin.samples.to_string())
-            .collect(),
-        positives: counts
-            .bins
-            .iter()
-            .map(|bin| bin.positives.to_string())
-            .collect(),
-        sum_q: counts
-            .bins
-            .iter()
-            .map(|bin| bin.sum_prob.to_string())
-            .collect(),
+        counts: counts.bins.iter().map(|bin| bin.samples.to_string()).collect(),
+        positives: counts.bins.iter().map(|bin| bin.positives.to_string()).collect(),
+        sum_q: counts.bins.iter().map(|bin| bin.sum_prob.to_string()).collect(),
         sum_sq: counts.sum_squared_error.map(|sum| sum.to_string()),
         groups: groups
             .iter()

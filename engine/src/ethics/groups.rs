@@ -13,12 +13,7 @@ pub const RHO_BIAS_WORST: f64 = 10.0;
 pub(super) struct Confusion([u64; 4]);
 
 impl Confusion {
-    pub(super) const fn new(
-        true_positive: u64,
-        false_positive: u64,
-        true_negative: u64,
-        false_negative: u64,
-    ) -> Self {
+    pub(super) const fn new(true_positive: u64, false_positive: u64, true_negative: u64, false_negative: u64) -> Self {
         Self([true_negative, false_negative, false_positive, true_positive])
     }
 
@@ -182,8 +177,7 @@ impl RhoBiasForms {
             })
             .selection_rate()
             .filter(|rate| *rate > 0.0);
-        let Some((overall, (lowest, highest))) =
-            overall.zip(range(groups.iter().map(Confusion::selection_rate)))
+        let Some((overall, (lowest, highest))) = overall.zip(range(groups.iter().map(Confusion::selection_rate)))
         else {
             return Self::default();
         };

@@ -37,8 +37,7 @@ pub use counts::{BinCounts, Counts, EXPORT_BITS, GroupCounts, from_counts};
 pub use eco::{CARBON_KG_PER_THOUSAND_TOKENS, Eco, eco};
 pub use groups::{Parity, RHO_BIAS_WORST, RhoBiasForms};
 pub use report::{
-    EthicsGate, EthicsReason, Evaluation, GatedMetric, GroupRates, Intervals, Metric, MetricStatus,
-    Report,
+    EthicsGate, EthicsReason, Evaluation, GatedMetric, GroupRates, Intervals, Metric, MetricStatus, Report,
 };
 
 use crate::config::EthicsConfig;
@@ -97,9 +96,7 @@ fn judge(config: &EthicsConfig, report: Report) -> Evaluation {
     let gated = |metric: &Metric, bound: Option<f64>| {
         let (value, unknown) = match metric.status {
             MetricStatus::Unknown => (None, metric.reason),
-            MetricStatus::Measured if on_bound && bound.is_none() => {
-                (None, Some(EthicsReason::MissingInterval))
-            }
+            MetricStatus::Measured if on_bound && bound.is_none() => (None, Some(EthicsReason::MissingInterval)),
             MetricStatus::Measured if on_bound => (bound, None),
             MetricStatus::Measured | MetricStatus::NotApplicable => (Some(metric.value), None),
         };

@@ -241,16 +241,13 @@ pub(super) struct Totals<'a> {
 impl Totals<'_> {
     /// First reason against all metrics.
     fn common_reason(&self, config: &EthicsConfig) -> Option<EthicsReason> {
-        self.defect.or_else(|| {
-            (self.samples < config.min_samples).then_some(EthicsReason::InsufficientData)
-        })
+        self.defect
+            .or_else(|| (self.samples < config.min_samples).then_some(EthicsReason::InsufficientData))
     }
 
     /// First reason against all group metrics.
     fn group_reason(&self, config: &EthicsConfig) -> Option<EthicsReason> {
-        let below = |(_, counts): &(&str, Confusion)| {
-            counts.samples() < u128::from(config.group_min_samples)
-        };
+        let below = |(_, counts): &(&str, Confusion)| counts.samples() < u128::from(config.group_min_samples);
         self.common_reason(config).or_else(|| {
             if self.group_overflow {
                 Some(EthicsReason::TooManyGroups)
@@ -299,23 +296,13 @@ impl Totals<'_> {
         if let Some(reason) = self.common_reason(config) {
             return Calibration::all(Metric::unknown(1.0, reason));
         }
-        let exported = |value: Option<f64>| {
-            value.map_or(
-                Metric::unknown(1.0, EthicsReason::NotExported),
-                Metric::measured,
-            )
-        };
+        let exported =
+            |value: Option<f64>| value.map_or(Metric::unknown(1.0, EthicsReason::NotExported), Metric::measured);
         Calibration {
             ece: Metric::measured(expected_error(&self.bins)),
             mce: Metric::measured(maximum_error(&self.bins)),
-            adaptive_ece: exported(
-                self.micro
-                    .map(|micro| adaptive_error(micro, config.adaptive_bins)),
-            ),
-            brier: exported(
-                self.sum_squared
-                    .map(|sum| per_sample(sum, u128::from(self.samples))),
-            ),
+            adaptive_ece: exported(self.micro.map(|micro| adaptive_error(micro, config.adaptive_bins))),
+            brier: exported(self.sum_squared.map(|sum| per_sample(sum, u128::from(self.samples)))),
         }
     }
 
@@ -324,17 +311,13 @@ impl Totals<'_> {
             return GroupMetrics::all(Metric::waived(1.0), Metric::waived(1.0));
         }
         if let Some(reason) = self.group_reason(config) {
-            return GroupMetrics::all(
-                Metric::unknown(RHO_BIAS_WORST, reason),
-                Metric::unknown(0.0, reason),
-            );
+            return GroupMetrics::all(Metric::unknown(RHO_BIAS_WORST, reason), Metric::unknown(0.0, reason));
         }
         let counts: Vec<Confusion> = self.groups.iter().map(|(_, counts)| *counts).collect();
         let forms = RhoBiasForms::of(&counts);
         let parities = Parities::of(&counts);
         let zero = forms.to_overall.is_none();
-        let fairness_reason = if zero && config.fairness_metric == FairnessMetric::DemographicParity
-        {
+        let fairness_reason = if zero && config.fairness_metric == FairnessMetric::DemographicParity {
             EthicsReason::ZeroRate
         } else {
             EthicsReason::UndefinedRate
@@ -406,11 +389,7 @@ pub(super) const fn gated_form(form: BiasForm, forms: RhoBiasForms) -> Option<f6
 }
 
 /// Fairness, or none where the configured rate is undefined. Without any selection demographic parity says nothing.
-pub(super) fn fairness(
-    metric: FairnessMetric,
-    parities: &Parities,
-    nobody_selected: bool,
-) -> Option<f64> {
+pub(super) fn fairness(metric: FairnessMetric, parities: &Parities, nobody_selected: bool) -> Option<f64> {
     let difference = match metric {
         FairnessMetric::DemographicParity if nobody_selected => None,
         FairnessMetric::DemographicParity => parities.demographic.difference,

@@ -132,9 +132,7 @@ pub(crate) fn extend(config: &GatesConfig, values: &PromotionValues, gates: &mut
         floor(GateName::CaosPlus, 0.0, f64::INFINITY, config.caos_min)
             .judge(values.caos_plus, unknown(PromotionScore::CaosPlus)),
     );
-    gates.push(
-        floor(GateName::Sr, 0.0, 1.0, config.sr_min).judge(values.sr, unknown(PromotionScore::Sr)),
-    );
+    gates.push(floor(GateName::Sr, 0.0, 1.0, config.sr_min).judge(values.sr, unknown(PromotionScore::Sr)));
     // After a promotion the reference is the candidate itself, so a gain can no longer be demanded.
     let delta_mode = if values.stage == Stage::Watch {
         Mode::Advisory
@@ -155,12 +153,7 @@ pub(crate) fn extend(config: &GatesConfig, values: &PromotionValues, gates: &mut
             PromotionScore::Coherence,
         ),
         (GateName::Oci, &config.oci, values.oci, PromotionScore::Oci),
-        (
-            GateName::Agape,
-            &config.agape,
-            values.agape,
-            PromotionScore::Agape,
-        ),
+        (GateName::Agape, &config.agape, values.agape, PromotionScore::Agape),
     ] {
         gates.extend(configurable(name, setting, value, unknown(score)));
     }
@@ -179,12 +172,7 @@ const fn floor(name: GateName, lowest: f64, highest: f64, threshold: f64) -> Bou
     }
 }
 
-fn configurable(
-    name: GateName,
-    setting: &FloorConfig,
-    value: Num,
-    unknown: Option<&Reason>,
-) -> Option<Gate> {
+fn configurable(name: GateName, setting: &FloorConfig, value: Num, unknown: Option<&Reason>) -> Option<Gate> {
     let mode = match setting.mode {
         GateMode::Required => Mode::Required,
         GateMode::Advisory => Mode::Advisory,
@@ -196,8 +184,6 @@ fn configurable(
 
 fn league_gate(verdict: Option<&LeagueVerdict>) -> Gate {
     let status = verdict.and_then(|verdict| verdict.status);
-    let because = verdict
-        .and_then(|verdict| verdict.reason.clone())
-        .map(Reason::Owned);
+    let because = verdict.and_then(|verdict| verdict.reason.clone()).map(Reason::Owned);
     Gate::verdict(GateName::League, status, because.as_ref())
 }

@@ -287,9 +287,7 @@ impl Comparison {
 }
 
 /// Weight of a gate in the decision.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mode {
     /// Must pass.
     #[default]
@@ -390,9 +388,7 @@ impl Gate {
             (Some(reason), _) => Self::condition(name, None, reason.clone()),
             (None, None) => Self::condition(name, None, Reason::Borrowed(reason::MISSING)),
             (None, Some(true)) => Self::condition(name, Some(true), Reason::Borrowed(reason::OK)),
-            (None, Some(false)) => {
-                Self::condition(name, Some(false), Reason::Borrowed(reason::NOT_TRUE))
-            }
+            (None, Some(false)) => Self::condition(name, Some(false), Reason::Borrowed(reason::NOT_TRUE)),
         }
     }
 
@@ -459,14 +455,8 @@ impl Bound {
             return self.record(GateValue::Null, GateStatus::Unknown, reason.clone());
         }
         match check(value, self.lowest, self.highest, UNIT_TOLERANCE) {
-            Err(code) => self.record(
-                GateValue::Null,
-                GateStatus::Unknown,
-                Reason::Borrowed(code.as_str()),
-            ),
-            Ok(x) if self.comparison.holds(x, self.threshold) => {
-                self.pass(x, Reason::Borrowed(reason::OK))
-            }
+            Err(code) => self.record(GateValue::Null, GateStatus::Unknown, Reason::Borrowed(code.as_str())),
+            Ok(x) if self.comparison.holds(x, self.threshold) => self.pass(x, Reason::Borrowed(reason::OK)),
             Ok(x) => self.fail(x, Reason::Borrowed(self.comparison.failure())),
         }
     }
@@ -542,9 +532,7 @@ impl<'de> Deserialize<'de> for Gate {
         if gate.passed() == document.passed {
             Ok(gate)
         } else {
-            Err(D::Error::custom(
-                "passed: must be true exactly when status is Pass",
-            ))
+            Err(D::Error::custom("passed: must be true exactly when status is Pass"))
         }
     }
 }

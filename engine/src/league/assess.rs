@@ -9,9 +9,7 @@ use super::state::{Arm, LeagueStage, LeagueState, Observation};
 use crate::config::{Config, LeagueConfig};
 use crate::decision::Cause;
 use crate::error::EngineError;
-use crate::gates::{
-    Bound, Comparison, Gate, GateName, GateStatus, GateValue, LeagueVerdict, Reason, reason,
-};
+use crate::gates::{Bound, Comparison, Gate, GateName, GateStatus, GateValue, LeagueVerdict, Reason, reason};
 use crate::num::{Code, Num, U64String, unit};
 
 /// Why an assessment stands as it does.
@@ -153,11 +151,7 @@ pub fn assess(
     })
 }
 
-fn verdict(
-    checks: &[Gate],
-    rules: &StageRules,
-    elapsed_ms: u64,
-) -> (GateStatus, AssessmentReason, Vec<Cause>) {
+fn verdict(checks: &[Gate], rules: &StageRules, elapsed_ms: u64) -> (GateStatus, AssessmentReason, Vec<Cause>) {
     let with = |status| {
         checks
             .iter()
@@ -175,11 +169,7 @@ fn verdict(
         return (GateStatus::Fail, AssessmentReason::CheckFailed, harm);
     }
     if elapsed_ms < rules.duration_ms {
-        return (
-            GateStatus::Unknown,
-            AssessmentReason::StageRunning,
-            Vec::new(),
-        );
+        return (GateStatus::Unknown, AssessmentReason::StageRunning, Vec::new());
     }
     let failed: Vec<_> = with(GateStatus::Fail).collect();
     if !failed.is_empty() {
@@ -189,27 +179,14 @@ fn verdict(
     if unknown.is_empty() {
         (GateStatus::Pass, AssessmentReason::StagePassed, Vec::new())
     } else if elapsed_ms >= rules.deadline_ms {
-        (
-            GateStatus::Fail,
-            AssessmentReason::DeadlineExceeded,
-            unknown,
-        )
+        (GateStatus::Fail, AssessmentReason::DeadlineExceeded, unknown)
     } else {
-        (
-            GateStatus::Unknown,
-            AssessmentReason::EvidenceUnknown,
-            unknown,
-        )
+        (GateStatus::Unknown, AssessmentReason::EvidenceUnknown, unknown)
     }
 }
 
 /// The checks of the stage, in order.
-fn stage_checks(
-    config: &LeagueConfig,
-    state: &LeagueState,
-    observation: &Observation,
-    min_samples: u64,
-) -> Vec<Gate> {
+fn stage_checks(config: &LeagueConfig, state: &LeagueState, observation: &Observation, min_samples: u64) -> Vec<Gate> {
     let canary = state.stage == LeagueStage::Canary;
     let arm = &observation.challenger;
     let mut checks = Vec::with_capacity(9);
@@ -273,13 +250,7 @@ fn samples_check(arm: &Arm, min_samples: u64) -> Gate {
     reason = "counts round to the nearest binary64 value by definition"
 )]
 fn error_rate_check(config: &LeagueConfig, arm: &Arm, min_samples: u64) -> Gate {
-    let check = bound(
-        GateName::ErrorRate,
-        0.0,
-        1.0,
-        Comparison::Le,
-        config.error_rate_max,
-    );
+    let check = bound(GateName::ErrorRate, 0.0, 1.0, Comparison::Le, config.error_rate_max);
     let count = arm.error_count();
     if count.samples < min_samples || count.samples == 0 {
         let unknown = Reason::Borrowed(reason::INSUFFICIENT_DATA);
@@ -300,11 +271,7 @@ fn sequential_check(config: &LeagueConfig, observation: &Observation) -> Option<
         GateStatus::Fail => (Some(false), reason::HARM_PROVEN),
         GateStatus::Unknown => (None, reason::NOT_PROVEN),
     };
-    Some(Gate::condition(
-        GateName::Sequential,
-        value,
-        Reason::Borrowed(because),
-    ))
+    Some(Gate::condition(GateName::Sequential, value, Reason::Borrowed(because)))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "at most 2^40")]
@@ -316,23 +283,13 @@ fn p95_check(arm: &Arm, max_ms: f64) -> Gate {
     } else {
         reported
     };
-    bound(
-        GateName::P95Latency,
-        0.0,
-        f64::INFINITY,
-        Comparison::Le,
-        max_ms,
-    )
-    .judge(value, None)
+    bound(GateName::P95Latency, 0.0, f64::INFINITY, Comparison::Le, max_ms).judge(value, None)
 }
 
 fn latency_shift_check(config: &LeagueConfig, observation: &Observation) -> Gate {
     let test = &config.latency_test;
     let pairs = |histogram: &Histogram| histogram.iter().collect::<Vec<_>>();
-    let (challenger, champion) = (
-        &observation.challenger.latency,
-        &observation.champion.latency,
-    );
+    let (challenger, champion) = (&observation.challenger.latency, &observation.champion.latency);
     let samples = [challenger.samples(), champion.samples()];
     let (value, because) = if samples.iter().any(|n| *n < test.min_samples) {
         (None, reason::INSUFFICIENT_DATA)
@@ -363,21 +320,13 @@ fn linf_check(state: &LeagueState, observation: &Observation) -> Gate {
     if let Ok(threshold) = unit(reference) {
         return check(threshold).judge(challenger, None);
     }
-    let because = unit(challenger)
-        .err()
-        .map_or(reason::REFERENCE_INVALID, Code::as_str);
+    let because = unit(challenger).err().map_or(reason::REFERENCE_INVALID, Code::as_str);
     let mut gate = check(0.0).judge(Num::MISSING, Some(&Reason::Borrowed(because)));
     gate.threshold = GateValue::Null;
     gate
 }
 
-const fn bound(
-    name: GateName,
-    lowest: f64,
-    highest: f64,
-    comparison: Comparison,
-    threshold: f64,
-) -> Bound {
+const fn bound(name: GateName, lowest: f64, highest: f64, comparison: Comparison, threshold: f64) -> Bound {
     Bound {
         name,
         lowest,

@@ -116,10 +116,7 @@ impl FromIterator<(u16, u64)> for Histogram {
 
 impl Serialize for Histogram {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(
-            self.iter()
-                .map(|(bucket, count)| (bucket, U64String(count))),
-        )
+        serializer.collect_seq(self.iter().map(|(bucket, count)| (bucket, U64String(count))))
     }
 }
 
@@ -132,9 +129,6 @@ impl<'de> Deserialize<'de> for Histogram {
                 "latency bucket {bucket}: buckets are 0 to 1151"
             )));
         }
-        Ok(entries
-            .into_iter()
-            .map(|(bucket, count)| (bucket, count.0))
-            .collect())
+        Ok(entries.into_iter().map(|(bucket, count)| (bucket, count.0)).collect())
     }
 }

@@ -48,9 +48,7 @@ pub fn mann_whitney<V: Ord + Copy>(challenger: &[(V, u64)], champion: &[(V, u64)
             }
         }
     }
-    let [n1, n2] = counts
-        .values()
-        .fold([0, 0], |[n1, n2], [x, y]| [n1 + x, n2 + y]);
+    let [n1, n2] = counts.values().fold([0, 0], |[n1, n2], [x, y]| [n1 + x, n2 + y]);
     let admitted = 1..=u128::from(MAX_SAMPLES);
     if !admitted.contains(&n1) || !admitted.contains(&n2) {
         return MannWhitney::NOTHING;

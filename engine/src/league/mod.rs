@@ -39,6 +39,5 @@ pub use rank::{Contender, ROUTE_BUCKETS, Ranking, Route, rank, route};
 pub use sequential::{ErrorCount, RateComparison, compare_error_rates, confidence_sequence};
 pub use state::{Arm, Challenger, LeagueStage, LeagueState, Observation, Variant};
 pub use transition::{
-    Applied, CANARY_PASSED, Command, FORCED, Tick, Transition, apply, deploy, register, rollback,
-    tick,
+    Applied, CANARY_PASSED, Command, FORCED, Tick, Transition, apply, deploy, register, rollback, tick,
 };

@@ -43,16 +43,9 @@ pub fn rank(contenders: &[Contender]) -> Ranking {
             None => ineligible.push(contender.name.clone()),
         }
     }
-    ranked.sort_by(|a, b| {
-        b.0.total_cmp(&a.0)
-            .then(b.1.total_cmp(&a.1))
-            .then(a.2.cmp(b.2))
-    });
+    ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(b.2)));
     Ranking {
-        ranked: ranked
-            .into_iter()
-            .map(|(_, _, name)| name.to_owned())
-            .collect(),
+        ranked: ranked.into_iter().map(|(_, _, name)| name.to_owned()).collect(),
         ineligible,
     }
 }

@@ -21,10 +21,7 @@ const BISECTIONS: u32 = 60;
 ///
 /// [0, 1], which proves nothing, for no trials, more than 10⁹, more events than trials, or an unusable `alpha`.
 #[must_use]
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "at most 10^9, exact in binary64"
-)]
+#[allow(clippy::cast_precision_loss, reason = "at most 10^9, exact in binary64")]
 pub fn confidence_sequence(events: u64, trials: u64, alpha: f64) -> [f64; 2] {
     let counts = (1..=MAX_TRIALS).contains(&trials) && events <= trials;
     let usable = counts && alpha > 0.0 && alpha < 1.0;
@@ -46,11 +43,7 @@ pub fn confidence_sequence(events: u64, trials: u64, alpha: f64) -> [f64; 2] {
         g > 0.0
     };
     let rate = s / n;
-    let lower = if events == 0 {
-        0.0
-    } else {
-        bisect(0.0, rate, &inside)
-    };
+    let lower = if events == 0 { 0.0 } else { bisect(0.0, rate, &inside) };
     let upper = if events == trials {
         1.0
     } else {
@@ -98,13 +91,8 @@ pub struct RateComparison {
 /// Harm is proven when the challenger's lower end exceeds the champion's upper end by more than the margin; safety when its upper end is
 /// at most the champion's lower end plus the margin.
 #[must_use]
-pub fn compare_error_rates(
-    config: &SequentialConfig,
-    challenger: ErrorCount,
-    champion: ErrorCount,
-) -> RateComparison {
-    let side =
-        |count: ErrorCount| confidence_sequence(count.errors, count.samples, config.alpha / 2.0);
+pub fn compare_error_rates(config: &SequentialConfig, challenger: ErrorCount, champion: ErrorCount) -> RateComparison {
+    let side = |count: ErrorCount| confidence_sequence(count.errors, count.samples, config.alpha / 2.0);
     let (challenger, champion) = (side(challenger), side(champion));
     let harm = challenger[0] > champion[1] + config.margin;
     let safe = challenger[1] <= champion[0] + config.margin;

@@ -9,9 +9,7 @@ use crate::gates::GateStatus;
 use crate::num::{Code, Num, decimal, unit};
 
 /// Stage of a league.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum LeagueStage {
     /// No challenger.
@@ -93,11 +91,7 @@ impl LeagueState {
         if !idle {
             presence("champion", self.champion.is_some(), true)?;
         }
-        presence(
-            "previous",
-            self.previous.is_some(),
-            stage == LeagueStage::Watch,
-        )?;
+        presence("previous", self.previous.is_some(), stage == LeagueStage::Watch)?;
         presence("challenger", self.challenger.is_some(), judged)?;
         for (field, variant) in [("champion", &self.champion), ("previous", &self.previous)] {
             if let Some(variant) = variant {

@@ -141,9 +141,7 @@ pub fn deploy(state: &LeagueState, name: &str, now_ms: u64) -> Result<LeagueStat
     if next.champion.is_none() {
         return Err(EngineError::state("champion", Code::NoChampion));
     }
-    next.challenger = Some(Challenger {
-        name: name.to_owned(),
-    });
+    next.challenger = Some(Challenger { name: name.to_owned() });
     next.stage = LeagueStage::Shadow;
     next.stage_start_ms = now_ms;
     Ok(next)
@@ -206,17 +204,14 @@ pub fn apply(
 }
 
 /// The participants and the stage after the command; none when nothing changes.
-fn successor(
-    state: &LeagueState,
-    command: &Command<'_>,
-) -> Result<Option<LeagueState>, EngineError> {
+fn successor(state: &LeagueState, command: &Command<'_>) -> Result<Option<LeagueState>, EngineError> {
     let illegal = || EngineError::input("decision", Code::IllegalTransition);
     let mut next = state.clone();
     match (command.decision, state.stage) {
         (Decision::Canary, LeagueStage::Shadow) => next.stage = LeagueStage::Canary,
         (Decision::Promote, LeagueStage::Canary) => {
-            let linf = unit(command.challenger_linf)
-                .map_err(|_| EngineError::input("challengerLinf", Code::InvalidLinf))?;
+            let linf =
+                unit(command.challenger_linf).map_err(|_| EngineError::input("challengerLinf", Code::InvalidLinf))?;
             next.previous = next.champion.take();
             next.champion = next.challenger.take().map(|challenger| Variant {
                 name: challenger.name,
@@ -225,17 +220,14 @@ fn successor(
             next.stage = LeagueStage::Watch;
         }
         (Decision::Canary | Decision::Promote, _) => return Err(illegal()),
-        (Decision::Hold, LeagueStage::Watch)
-            if command.reason == CycleReason::WatchPassed.as_str() =>
-        {
+        (Decision::Hold, LeagueStage::Watch) if command.reason == CycleReason::WatchPassed.as_str() => {
             next.previous = None;
             next.stage = LeagueStage::Idle;
         }
         (Decision::Hold, _) => return Ok(None),
-        (
-            Decision::Reject | Decision::Rollback | Decision::Abort | Decision::Fallback,
-            LeagueStage::Idle,
-        ) => return Err(EngineError::state("stage", Code::NothingToRollBack)),
+        (Decision::Reject | Decision::Rollback | Decision::Abort | Decision::Fallback, LeagueStage::Idle) => {
+            return Err(EngineError::state("stage", Code::NothingToRollBack));
+        }
         (Decision::Reject | Decision::Rollback | Decision::Abort | Decision::Fallback, _) => {
             if state.stage == LeagueStage::Watch {
                 next.champion = next.previous.take();
@@ -266,11 +258,7 @@ fn share(config: &Config, stage: LeagueStage) -> u64 {
 /// # Errors
 ///
 /// As [`apply`].
-pub fn rollback(
-    config: &Config,
-    state: &LeagueState,
-    now_ms: u64,
-) -> Result<(LeagueState, Applied), EngineError> {
+pub fn rollback(config: &Config, state: &LeagueState, now_ms: u64) -> Result<(LeagueState, Applied), EngineError> {
     apply(
         config,
         state,
@@ -297,13 +285,9 @@ pub fn tick(
 ) -> Result<(LeagueState, Tick), EngineError> {
     let assessment = assess(config, state, observation, now_ms)?;
     let (decision, reason) = match (assessment.status, state.stage) {
-        (GateStatus::Pass, LeagueStage::Shadow) => {
-            (Decision::Canary, CycleReason::ShadowPassed.as_str())
-        }
+        (GateStatus::Pass, LeagueStage::Shadow) => (Decision::Canary, CycleReason::ShadowPassed.as_str()),
         (GateStatus::Pass, LeagueStage::Canary) => (Decision::Promote, CANARY_PASSED),
-        (GateStatus::Pass, LeagueStage::Watch) => {
-            (Decision::Hold, CycleReason::WatchPassed.as_str())
-        }
+        (GateStatus::Pass, LeagueStage::Watch) => (Decision::Hold, CycleReason::WatchPassed.as_str()),
         (GateStatus::Fail, LeagueStage::Shadow) => (Decision::Reject, assessment.reason.as_str()),
         (GateStatus::Fail, _) => (Decision::Rollback, assessment.reason.as_str()),
         (GateStatus::Unknown, _) | (GateStatus::Pass, LeagueStage::Idle) => {

@@ -24,12 +24,7 @@ pub(super) struct Advisory {
 }
 
 impl Advisory {
-    pub(super) fn new(
-        config: &Config,
-        input: &CycleInput,
-        findings: &Findings,
-        verdict: &Verdict,
-    ) -> Self {
+    pub(super) fn new(config: &Config, input: &CycleInput, findings: &Findings, verdict: &Verdict) -> Self {
         let progress = &findings.progress;
         let reference = Num::from(progress.reference);
         let linf = Num::new(progress.linf.value);
@@ -72,12 +67,7 @@ fn conditions(input: &CycleInput, findings: &Findings) -> Conditions {
 
 /// After an abort for ρ or uncertainty: how many passes of Lψ would bring both below their limits.
 fn contraction(config: &Config, findings: &Findings, verdict: &Verdict) -> Option<RiskContraction> {
-    let contractible = |cause: &Cause| {
-        matches!(
-            cause,
-            Cause::Gate(GateName::RiskRho | GateName::Uncertainty)
-        )
-    };
+    let contractible = |cause: &Cause| matches!(cause, Cause::Gate(GateName::RiskRho | GateName::Uncertainty));
     if verdict.reason != CycleReason::Risk || !verdict.causes.iter().any(contractible) {
         return None;
     }
@@ -88,8 +78,7 @@ fn contraction(config: &Config, findings: &Findings, verdict: &Verdict) -> Optio
     let mut rho = value(GateName::RiskRho)?;
     let mut uncertainty = value(GateName::Uncertainty)?;
     let limits = &config.resources;
-    let reached =
-        |rho: f64, uncertainty: f64| rho < limits.rho_max && uncertainty < limits.uncertainty_max;
+    let reached = |rho: f64, uncertainty: f64| rho < limits.rho_max && uncertainty < limits.uncertainty_max;
     let mut passes = 0;
     while !reached(rho, uncertainty) && passes < config.lpsi.max_passes {
         rho *= config.lpsi.rho;

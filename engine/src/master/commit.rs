@@ -27,11 +27,7 @@ pub(super) fn next_state(
     let mut next = State {
         cycle: state.cycle.saturating_add(1),
         evolving: state.evolving.clone(),
-        hold_streak: if held {
-            state.hold_streak.saturating_add(1)
-        } else {
-            0
-        },
+        hold_streak: if held { state.hold_streak.saturating_add(1) } else { 0 },
         counters: state.counters.after(verdict.decision),
         rng,
         fallback: state.fallback.clone(),

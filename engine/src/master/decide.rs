@@ -33,12 +33,7 @@ impl Verdict {
 }
 
 /// Decides a cycle.
-pub(super) fn decide(
-    state: &State,
-    input: &CycleInput,
-    findings: &Findings,
-    chaos: bool,
-) -> Verdict {
+pub(super) fn decide(state: &State, input: &CycleInput, findings: &Findings, chaos: bool) -> Verdict {
     let trace = &findings.trace;
     let failed_risk = causes(trace.risk(), GateStatus::Fail);
     if !failed_risk.is_empty() {

@@ -57,9 +57,7 @@ fn read_evolving(config: &Config, node: &Node<'_>) -> Result<Evolving, Problem> 
         .map_err(|code| vector.problem(code))?;
     let alpha = number("alpha", &unit)?;
     let trust = &config.fibonacci;
-    let trust_radius = number("trustRadius", &|x| {
-        check(x, trust.trust_min, trust.trust_max, 0.0)
-    })?;
+    let trust_radius = number("trustRadius", &|x| check(x, trust.trust_min, trust.trust_max, 0.0))?;
     let tracker = read_tracker(&node.get("tracker"))?;
     Ok(Evolving {
         alpha,

@@ -115,12 +115,7 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn record<T: Serialize>(
-        &mut self,
-        kind: EventType,
-        data: &T,
-        rng: RngState,
-    ) -> Result<(), EngineError> {
+    fn record<T: Serialize>(&mut self, kind: EventType, data: &T, rng: RngState) -> Result<(), EngineError> {
         self.events.push(Event::new(kind, self.cycle, data, rng)?);
         Ok(())
     }
@@ -148,11 +143,7 @@ pub(super) fn events(
     recorder.record(EventType::CycleStart, &start, outcome.rng_before)?;
     let attest = ethics_attest(input, findings, outcome);
     recorder.record(EventType::EthicsAttest, &attest, rng)?;
-    for gate in outcome
-        .gates
-        .iter()
-        .filter(|gate| gate.is_required() && !gate.passed())
-    {
+    for gate in outcome.gates.iter().filter(|gate| gate.is_required() && !gate.passed()) {
         recorder.record(EventType::GateFail, &gate_fail(gate), rng)?;
     }
     if let Some(search) = findings.step.search {
@@ -183,11 +174,7 @@ pub(super) fn events(
     Ok(recorder.events)
 }
 
-fn ethics_attest<'a>(
-    input: &'a CycleInput,
-    findings: &Findings,
-    outcome: &CycleOutcome,
-) -> EthicsAttest<'a> {
+fn ethics_attest<'a>(input: &'a CycleInput, findings: &Findings, outcome: &CycleOutcome) -> EthicsAttest<'a> {
     let value = |name| findings.trace.value(name);
     EthicsAttest {
         consent: value(GateName::Consent),
@@ -212,10 +199,7 @@ fn gate_fail(gate: &Gate) -> GateFail<'_> {
     }
 }
 
-fn decision_document<'a>(
-    input: &'a CycleInput,
-    outcome: &'a CycleOutcome,
-) -> (EventType, DecisionDocument<'a>) {
+fn decision_document<'a>(input: &'a CycleInput, outcome: &'a CycleOutcome) -> (EventType, DecisionDocument<'a>) {
     let scores = &outcome.scores;
     let promoted = outcome.decision == Decision::Promote;
     let kind = match outcome.decision {

@@ -10,8 +10,7 @@ use crate::config::{Config, MetricConfig};
 use crate::decision::Stage;
 use crate::fibonacci::{self, Optimum};
 use crate::gates::{
-    self, Gate, GateName, GateStatus, GateValue, PromotionScore, PromotionValues, Reason, combine,
-    reason,
+    self, Gate, GateName, GateStatus, GateValue, PromotionScore, PromotionValues, Reason, combine, reason,
 };
 use crate::guard::{self, GuardMetric, GuardMetrics};
 use crate::linf::{self, Linf, Metric};
@@ -100,12 +99,7 @@ impl Caos {
         let settings = &config.caos;
         let kappa = Num::new(settings.kappa);
         let base = caos::exponential(components, kappa);
-        let exploratory = caos::phi(
-            components,
-            kappa,
-            Num::new(settings.gamma),
-            Num::new(settings.focus),
-        );
+        let exploratory = caos::phi(components, kappa, Num::new(settings.gamma), Num::new(settings.focus));
         let harmony = caos::harmony(components);
         let strength = caos::pattern_strength(components);
         let sample = Judged::new(strength.value, &strength.issues);
@@ -113,13 +107,7 @@ impl Caos {
         let (before, after_stable) = (tracker.is_stable(settings), after.is_stable(settings));
         Self {
             base: Judged::new(base.value, &base.issues),
-            boost: caos::boost(
-                config.fibonacci.enabled,
-                before,
-                after_stable,
-                strength.value,
-                settings,
-            ),
+            boost: caos::boost(config.fibonacci.enabled, before, after_stable, strength.value, settings),
             exploratory: exploratory.value(),
             harmony: Judged::new(harmony.value, &harmony.issues),
             strength: strength.value,
@@ -164,24 +152,11 @@ pub(super) struct Findings {
 
 impl Findings {
     /// `components` are the CAOS⁺ components of this cycle, perturbed if chaos struck.
-    pub(super) fn new(
-        config: &Config,
-        state: &State,
-        input: &CycleInput,
-        components: &Components,
-    ) -> Self {
+    pub(super) fn new(config: &Config, state: &State, input: &CycleInput, components: &Components) -> Self {
         let mut gates = Vec::with_capacity(24);
-        resources::extend(
-            &config.resources,
-            input.resources.as_ref(),
-            &input.risk,
-            &mut gates,
-        );
+        resources::extend(&config.resources, input.resources.as_ref(), &input.risk, &mut gates);
         let risk = gates.len();
-        let coherence = coherence::score(
-            &input.modules.unwrap_or_default(),
-            &config.coherence.weights,
-        );
+        let coherence = coherence::score(&input.modules.unwrap_or_default(), &config.coherence.weights);
         let coherence = Judged::new(coherence.value, &coherence.issues);
         guard::extend(config, &guard_metrics(config, input, coherence), &mut gates);
         let trace = Trace {
@@ -252,10 +227,7 @@ impl Findings {
             oci,
             agape,
             stage: input.stage,
-            league: input
-                .league
-                .clone()
-                .filter(|_| input.stage != Stage::Direct),
+            league: input.league.clone().filter(|_| input.stage != Stage::Direct),
             unknown,
         }
     }
@@ -306,13 +278,7 @@ fn progress(config: &Config, state: &State, input: &CycleInput, trace: &Trace) -
             .filter(|gate| (gate.name == GateName::Rho) == rho)
             .all(Gate::passed)
     };
-    let linf = aggregate(
-        config,
-        &input.metrics,
-        input.cost,
-        passed(false),
-        passed(true),
-    );
+    let linf = aggregate(config, &input.metrics, input.cost, passed(false), passed(true));
     let champion = input.champion.as_ref().map(|champion| {
         let linf = aggregate(config, &champion.metrics, champion.cost, true, true);
         if linf.issues.is_empty() {
@@ -337,13 +303,7 @@ fn progress(config: &Config, state: &State, input: &CycleInput, trace: &Trace) -
 }
 
 /// L∞ of raw metrics, in the order of the configuration.
-fn aggregate(
-    config: &Config,
-    raw: &BTreeMap<String, Num>,
-    cost: Num,
-    ethics_ok: bool,
-    contractive: bool,
-) -> Linf {
+fn aggregate(config: &Config, raw: &BTreeMap<String, Num>, cost: Num, ethics_ok: bool, contractive: bool) -> Linf {
     let metric = |metric: &MetricConfig| {
         let value = raw.get(&metric.name).copied().unwrap_or(Num::MISSING);
         metric.normalize.apply(value)

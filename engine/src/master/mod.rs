@@ -64,31 +64,17 @@ use findings::Findings;
 ///
 /// [`EngineError::State`] when `state` does not belong to `config`, [`EngineError::Input`] for an empty candidate name. Bad evidence is
 /// never an error.
-pub fn run_cycle(
-    config: &Config,
-    state: &State,
-    input: &CycleInput,
-) -> Result<(CycleOutcome, State), EngineError> {
+pub fn run_cycle(config: &Config, state: &State, input: &CycleInput) -> Result<(CycleOutcome, State), EngineError> {
     state.validate(config)?;
     if input.candidate.name.is_empty() {
         return Err(EngineError::input("candidate.name", Code::Empty));
     }
     let origin = Origin::new(config, state, input)?;
     let components = input.caos.unwrap_or_default();
-    let components = origin
-        .chaos
-        .map_or(components, |factor| components.scaled(factor));
+    let components = origin.chaos.map_or(components, |factor| components.scaled(factor));
     let findings = Findings::new(config, state, input, &components);
     let verdict = decide(state, input, &findings, origin.chaos.is_some());
-    let next = commit::next_state(
-        config,
-        state,
-        input,
-        &components,
-        &findings,
-        &verdict,
-        origin.rng_after,
-    );
+    let next = commit::next_state(config, state, input, &components, &findings, &verdict, origin.rng_after);
     let advisory = Advisory::new(config, input, &findings, &verdict);
     let mut outcome = summarise(config, state, &origin, &findings, verdict, &advisory, &next)?;
     outcome.events = events::events(config, input, &findings, &outcome)?;

@@ -46,15 +46,8 @@ impl<'a> Node<'a> {
     }
 
     /// `None` for null, otherwise the result of `read`.
-    pub(super) fn optional<T>(
-        &self,
-        read: impl FnOnce(&Self) -> Result<T, Problem>,
-    ) -> Result<Option<T>, Problem> {
-        if self.is_null() {
-            Ok(None)
-        } else {
-            read(self).map(Some)
-        }
+    pub(super) fn optional<T>(&self, read: impl FnOnce(&Self) -> Result<T, Problem>) -> Result<Option<T>, Problem> {
+        if self.is_null() { Ok(None) } else { read(self).map(Some) }
     }
 
     /// The members of an object that has no other keys than `known`.
@@ -67,16 +60,11 @@ impl<'a> Node<'a> {
     }
 
     fn object(&self) -> Result<&'a Map<String, Value>, Problem> {
-        self.value
-            .as_object()
-            .ok_or_else(|| self.problem(Code::WrongType))
+        self.value.as_object().ok_or_else(|| self.problem(Code::WrongType))
     }
 
     /// A map with free names; null is the empty map.
-    pub(super) fn map<T>(
-        &self,
-        read: impl Fn(&Self) -> Result<T, Problem>,
-    ) -> Result<BTreeMap<String, T>, Problem> {
+    pub(super) fn map<T>(&self, read: impl Fn(&Self) -> Result<T, Problem>) -> Result<BTreeMap<String, T>, Problem> {
         if self.is_null() {
             return Ok(BTreeMap::new());
         }
@@ -87,17 +75,11 @@ impl<'a> Node<'a> {
     }
 
     /// A list; null is the empty list.
-    pub(super) fn list<T>(
-        &self,
-        read: impl Fn(&Self) -> Result<T, Problem>,
-    ) -> Result<Vec<T>, Problem> {
+    pub(super) fn list<T>(&self, read: impl Fn(&Self) -> Result<T, Problem>) -> Result<Vec<T>, Problem> {
         if self.is_null() {
             return Ok(Vec::new());
         }
-        let items = self
-            .value
-            .as_array()
-            .ok_or_else(|| self.problem(Code::WrongType))?;
+        let items = self.value.as_array().ok_or_else(|| self.problem(Code::WrongType))?;
         items
             .iter()
             .enumerate()
@@ -129,10 +111,7 @@ impl<'a> Node<'a> {
 
     /// A decimal string.
     pub(super) fn decimal(&self) -> Result<u64, Problem> {
-        let text = self
-            .value
-            .as_str()
-            .ok_or_else(|| self.problem(Code::InvalidInteger))?;
+        let text = self.value.as_str().ok_or_else(|| self.problem(Code::InvalidInteger))?;
         crate::num::parse_decimal(text).map_err(|code| self.problem(code))
     }
 }

@@ -53,10 +53,7 @@ fn read(root: &Node<'_>) -> Result<CycleInput, Problem> {
         sr: root.get("sr").optional(read_sr)?,
         modules: root.get("modules").optional(read_modules)?,
         oci: root.get("oci").optional(read_oci)?,
-        ethics: root
-            .get("ethics")
-            .optional(read_ethics)?
-            .unwrap_or_default(),
+        ethics: root.get("ethics").optional(read_ethics)?.unwrap_or_default(),
         risk: root.get("risk").optional(read_risk)?.unwrap_or_default(),
         resources: root.get("resources").optional(read_resources)?,
         league: root.get("league").optional(read_league)?,
@@ -79,10 +76,7 @@ fn read_candidate(node: &Node<'_>) -> Result<Candidate, Problem> {
     Ok(Candidate {
         name: text,
         digest: node.get("digest").optional(Node::text)?,
-        stub: node
-            .get("stub")
-            .optional(Node::boolean)?
-            .unwrap_or_default(),
+        stub: node.get("stub").optional(Node::boolean)?.unwrap_or_default(),
     })
 }
 
@@ -110,10 +104,8 @@ fn read_caos(node: &Node<'_>) -> Result<Components, Problem> {
 }
 
 fn read_sr(node: &Node<'_>) -> Result<Axes, Problem> {
-    let [calibration, ethics, autocorrection, metacognition] = numbers(
-        node,
-        ["calibration", "ethics", "autocorrection", "metacognition"],
-    )?;
+    let [calibration, ethics, autocorrection, metacognition] =
+        numbers(node, ["calibration", "ethics", "autocorrection", "metacognition"])?;
     Ok(Axes {
         calibration,
         ethics,
@@ -123,16 +115,7 @@ fn read_sr(node: &Node<'_>) -> Result<Axes, Problem> {
 }
 
 fn read_modules(node: &Node<'_>) -> Result<Modules, Problem> {
-    let [
-        ethics,
-        contractivity,
-        league,
-        caos,
-        sr,
-        meta,
-        tuning,
-        router,
-    ] = numbers(
+    let [ethics, contractivity, league, caos, sr, meta, tuning, router] = numbers(
         node,
         [
             "ethics",
@@ -220,19 +203,13 @@ fn read_risk(node: &Node<'_>) -> Result<Risk, Problem> {
 
 fn read_resources(node: &Node<'_>) -> Result<ResourceReadings, Problem> {
     let [cpu, mem, age_seconds] = numbers(node, ["cpu", "mem", "ageSeconds"])?;
-    Ok(ResourceReadings {
-        cpu,
-        mem,
-        age_seconds,
-    })
+    Ok(ResourceReadings { cpu, mem, age_seconds })
 }
 
 fn read_league(node: &Node<'_>) -> Result<LeagueVerdict, Problem> {
     node.record(&["status", "reason"])?;
     Ok(LeagueVerdict {
-        status: node
-            .get("status")
-            .optional(|status| status.parse(Code::WrongType))?,
+        status: node.get("status").optional(|status| status.parse(Code::WrongType))?,
         reason: node.get("reason").optional(Node::text)?,
     })
 }

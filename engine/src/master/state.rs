@@ -46,13 +46,7 @@ impl Evolving {
         }
         unit(Num::new(self.alpha)).map_err(state("alpha"))?;
         let trust = &config.fibonacci;
-        check(
-            Num::new(self.trust_radius),
-            trust.trust_min,
-            trust.trust_max,
-            0.0,
-        )
-        .map_err(state("trustRadius"))?;
+        check(Num::new(self.trust_radius), trust.trust_min, trust.trust_max, 0.0).map_err(state("trustRadius"))?;
         unit(Num::new(self.tracker.mean)).map_err(state("tracker"))?;
         nonneg(Num::new(self.tracker.variance)).map_err(state("tracker"))?;
         Ok(())
@@ -156,11 +150,7 @@ impl State {
         if self.rng.seed() != config.seed || self.rng.stream() != CYCLE_STREAM {
             return Err(EngineError::state("rng", Code::SeedMismatch));
         }
-        match self
-            .fallback
-            .as_ref()
-            .map(|fallback| fallback.validate(config))
-        {
+        match self.fallback.as_ref().map(|fallback| fallback.validate(config)) {
             Some(Err(EngineError::State { code, .. })) => Err(EngineError::state("fallback", code)),
             Some(Err(other)) => Err(other),
             Some(Ok(())) | None => Ok(()),

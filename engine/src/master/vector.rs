@@ -76,17 +76,12 @@ impl StateVector {
     /// Coordinate of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
-        self.iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, x)| x)
+        self.iter().find(|(known, _)| *known == name).map(|(_, x)| x)
     }
 
     /// Coordinates with their names, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, f64)> + '_ {
-        COORDINATES
-            .iter()
-            .zip(self.0)
-            .map(|((name, _, _), x)| (*name, x))
+        COORDINATES.iter().zip(self.0).map(|((name, _, _), x)| (*name, x))
     }
 
     /// The vector with the usable values of `measured` written over it; names that are no coordinates are passed over.
@@ -144,8 +139,7 @@ impl Serialize for StateVector {
 impl<'de> Deserialize<'de> for StateVector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entries = std::collections::BTreeMap::<String, Num>::deserialize(deserializer)?;
-        Self::from_entries(&entries.iter().map(|(name, x)| (name.as_str(), *x)))
-            .map_err(D::Error::custom)
+        Self::from_entries(&entries.iter().map(|(name, x)| (name.as_str(), *x))).map_err(D::Error::custom)
     }
 }
 
@@ -155,9 +149,7 @@ impl StateVector {
     /// # Errors
     ///
     /// [`Code::UnknownCoordinate`] for other names than these, else the code of [`unit()`] for the first unusable coordinate.
-    pub(super) fn from_entries<'a>(
-        entries: &(impl Iterator<Item = (&'a str, Num)> + Clone),
-    ) -> Result<Self, Code> {
+    pub(super) fn from_entries<'a>(entries: &(impl Iterator<Item = (&'a str, Num)> + Clone)) -> Result<Self, Code> {
         let known = |name: &str| COORDINATES.iter().any(|(known, _, _)| *known == name);
         if entries.clone().count() != DIMENSIONS || !entries.clone().all(|(name, _)| known(name)) {
             return Err(Code::UnknownCoordinate);

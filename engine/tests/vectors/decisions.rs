@@ -137,26 +137,19 @@ fn league_run(input: &Value) -> Value {
     json!({"results": results, "state": state})
 }
 
-fn league_command(
-    config: &Config,
-    state: &LeagueState,
-    command: &Value,
-) -> Result<(LeagueState, Value), EngineError> {
+fn league_command(config: &Config, state: &LeagueState, command: &Value) -> Result<(LeagueState, Value), EngineError> {
     let name = command["name"].as_str().unwrap_or("");
     match command["op"].as_str().unwrap() {
-        "register" => {
-            league::register(state, name, num(command, "linf")).map(|next| (next, json!({})))
-        }
-        "deploy" => {
-            league::deploy(state, name, integer(command, "nowMs")).map(|next| (next, json!({})))
-        }
+        "register" => league::register(state, name, num(command, "linf")).map(|next| (next, json!({}))),
+        "deploy" => league::deploy(state, name, integer(command, "nowMs")).map(|next| (next, json!({}))),
         "tick" => {
             let observation: Observation = field(command, "observation");
             league::tick(config, state, &observation, integer(command, "nowMs"))
                 .map(|(next, tick)| (next, json_of(&tick)))
         }
-        "rollback" => league::rollback(config, state, integer(command, "nowMs"))
-            .map(|(next, applied)| (next, json_of(&applied))),
+        "rollback" => {
+            league::rollback(config, state, integer(command, "nowMs")).map(|(next, applied)| (next, json_of(&applied)))
+        }
         "apply" => {
             let causes: Option<Vec<Cause>> = field(command, "causes");
             let decision: Decision = field(command, "decision");
@@ -184,11 +177,7 @@ fn router_run(input: &Value) -> Value {
     let results: Vec<Value> = ops
         .iter()
         .map(|op| match op["op"].as_str().unwrap() {
-            "authorize" => json_of(&ledger.authorize(
-                &config.router,
-                integer(op, "dayIndex"),
-                field(op, "calls"),
-            )),
+            "authorize" => json_of(&ledger.authorize(&config.router, integer(op, "dayIndex"), field(op, "calls"))),
             "settle" => {
                 let responses: Vec<Response> = field(op, "responses");
                 json_of(&ledger.settle(&config.router, integer(op, "dayIndex"), &responses))

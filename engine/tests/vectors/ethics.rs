@@ -43,11 +43,7 @@ impl Data {
         let flags = |key: &str| -> Vec<bool> {
             let values = data[key].as_array().unwrap().iter();
             values
-                .map(|value| {
-                    value
-                        .as_bool()
-                        .unwrap_or_else(|| value.as_f64() == Some(1.0))
-                })
+                .map(|value| value.as_bool().unwrap_or_else(|| value.as_f64() == Some(1.0)))
                 .collect()
         };
         let keys: Option<Vec<Value>> = field(data, "keys");
@@ -121,11 +117,7 @@ impl Data {
                 }
             })
             .collect();
-        let probs: Vec<f64> = self
-            .probs
-            .iter()
-            .map(|p| p.get().unwrap_or(f64::NAN))
-            .collect();
+        let probs: Vec<f64> = self.probs.iter().map(|p| p.get().unwrap_or(f64::NAN)).collect();
         let mut accumulator = Accumulator::new(bins);
         accumulator.add_batch(&Batch {
             probs: &probs,
@@ -153,8 +145,7 @@ fn evaluate(input: &Value) -> Value {
         _ => integer(input, key),
     };
     let seed = number("seed", config.seed);
-    let evaluation =
-        ethics::evaluate(&config.ethics, &accumulator, seed, number("cycle", 0)).unwrap();
+    let evaluation = ethics::evaluate(&config.ethics, &accumulator, seed, number("cycle", 0)).unwrap();
     json_of(&evaluation)
 }
 
@@ -171,9 +162,7 @@ fn merge(input: &Value) -> Value {
     for shard in field::<Vec<usize>>(input, "order") {
         merged.merge(&parts[shard]).unwrap();
     }
-    let report = ethics::evaluate(&config.ethics, &merged, 0, 0)
-        .unwrap()
-        .report;
+    let report = ethics::evaluate(&config.ethics, &merged, 0, 0).unwrap().report;
     json!({
         "ece": report.ece.value,
         "brier": report.brier.value,

@@ -52,9 +52,7 @@ fn start(config: &Config, document: &Value) -> State {
 
 fn inputs(document: &Value) -> Vec<CycleInput> {
     let inputs = document.as_array().unwrap().iter();
-    inputs
-        .map(|input| CycleInput::from_json(input).unwrap())
-        .collect()
+    inputs.map(|input| CycleInput::from_json(input).unwrap()).collect()
 }
 
 fn commit(input: &Value) -> Value {
@@ -84,8 +82,7 @@ fn cycle(input: &Value) -> Value {
         state = master::commit(&state, &outcome, next).unwrap();
         outcomes.push(outcome);
     }
-    let per_cycle =
-        |pick: &dyn Fn(&CycleOutcome) -> Value| outcomes.iter().map(pick).collect::<Value>();
+    let per_cycle = |pick: &dyn Fn(&CycleOutcome) -> Value| outcomes.iter().map(pick).collect::<Value>();
     let events = |outcome: &CycleOutcome, part: &dyn Fn(&penin_engine::event::Event) -> Value| {
         outcome.events.iter().map(part).collect::<Value>()
     };

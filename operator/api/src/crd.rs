@@ -65,9 +65,7 @@ fn file(crd: &CustomResourceDefinition) -> Result<(String, String), CrdError> {
     })?;
     Ok((
         format!("{name}.yaml"),
-        format!(
-            "# Generated from operator/api by `cargo run -p penin-api --bin crdgen`; do not edit.\n{yaml}"
-        ),
+        format!("# Generated from operator/api by `cargo run -p penin-api --bin crdgen`; do not edit.\n{yaml}"),
     ))
 }
 
@@ -75,10 +73,7 @@ fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, Crd
     let name = crd.spec.names.kind.clone();
     let adjust = || {
         let mut value = serde_json::to_value(crd)?;
-        if let Some(versions) = value
-            .pointer_mut("/spec/versions")
-            .and_then(Value::as_array_mut)
-        {
+        if let Some(versions) = value.pointer_mut("/spec/versions").and_then(Value::as_array_mut) {
             for version in versions {
                 if let Some(schema) = version.pointer_mut("/schema/openAPIV3Schema") {
                     finish_schema(schema);
@@ -92,10 +87,7 @@ fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, Crd
 
 fn finish_schema(schema: &mut Value) {
     walk(schema);
-    if let Some(status) = schema
-        .pointer_mut("/properties/status")
-        .and_then(Value::as_object_mut)
-    {
+    if let Some(status) = schema.pointer_mut("/properties/status").and_then(Value::as_object_mut) {
         // kstatus calls an object without status current; the default says that nobody looked yet.
         if status
             .get("properties")
@@ -104,9 +96,7 @@ fn finish_schema(schema: &mut Value) {
             status.insert("default".into(), json!({ "observedGeneration": -1 }));
         }
     }
-    if let Some(items) =
-        schema.pointer_mut("/properties/status/properties/conditions/items/properties")
-    {
+    if let Some(items) = schema.pointer_mut("/properties/status/properties/conditions/items/properties") {
         limit_condition(items);
     }
 }
@@ -246,16 +236,9 @@ mod tests {
     fn each_field(mut visit: impl FnMut(&str, &Map<String, Value>)) {
         for crd in crds().unwrap() {
             for version in &crd.spec.versions {
-                let schema = serde_json::to_value(
-                    version
-                        .schema
-                        .as_ref()
-                        .unwrap()
-                        .open_api_v3_schema
-                        .as_ref()
-                        .unwrap(),
-                )
-                .unwrap();
+                let schema =
+                    serde_json::to_value(version.schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap())
+                        .unwrap();
                 each_schema(&crd.spec.names.kind, &schema, &mut visit);
             }
         }
@@ -267,16 +250,10 @@ mod tests {
         each_field(|path, schema| {
             let has = |key: &str| schema.contains_key(key);
             let bounded = match schema.get("type").and_then(Value::as_str) {
-                Some("string") => {
-                    has("maxLength")
-                        || has("enum")
-                        || schema.get("format") == Some(&json!("date-time"))
-                }
+                Some("string") => has("maxLength") || has("enum") || schema.get("format") == Some(&json!("date-time")),
                 Some("integer") => has("minimum") && has("maximum") || path.ends_with("eneration"),
                 Some("array") => has("maxItems") && has("x-kubernetes-list-type"),
-                Some("object") => {
-                    has("properties") != has("maxProperties") || path == "LedgerAnchor"
-                }
+                Some("object") => has("properties") != has("maxProperties") || path == "LedgerAnchor",
                 Some("boolean") => true,
                 None => has("x-kubernetes-int-or-string") && has("maxLength"),
                 Some(_) => false,
@@ -293,19 +270,14 @@ mod tests {
     fn every_field_is_documented_and_says_so_in_full_sentences() {
         let mut bare = Vec::new();
         each_field(|path, schema| {
-            let description = schema
-                .get("description")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
+            let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
             let is_item = path.ends_with("[]");
             let is_well_known = ["apiVersion", "kind", "metadata"]
                 .iter()
                 .any(|name| path.split('.').nth(1) == Some(name));
             if !is_item
                 && !is_well_known
-                && (description.len() < 8
-                    || !description.ends_with('.')
-                    || description.contains("[`"))
+                && (description.len() < 8 || !description.ends_with('.') || description.contains("[`"))
             {
                 bare.push((path.to_owned(), description.to_owned()));
             }
@@ -326,10 +298,7 @@ mod tests {
                 .flatten()
             {
                 rules += 1;
-                let message = rule
-                    .get("message")
-                    .and_then(Value::as_str)
-                    .unwrap_or_default();
+                let message = rule.get("message").and_then(Value::as_str).unwrap_or_default();
                 let named = message
                     .strip_prefix('`')
                     .and_then(|rest| rest.split_once('`'))
@@ -340,9 +309,7 @@ mod tests {
                     "{path}: {message}"
                 );
                 // Where the error points elsewhere than the rule, it points at what the message names.
-                if let (Some(field), Some(named)) =
-                    (rule.get("fieldPath").and_then(Value::as_str), named)
-                {
+                if let (Some(field), Some(named)) = (rule.get("fieldPath").and_then(Value::as_str), named) {
                     assert!(
                         format!("{named}.").contains(&format!("{field}.")),
                         "{path}: {message} points at {field}"
@@ -358,8 +325,7 @@ mod tests {
         for crd in crds().unwrap() {
             let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
             let default = schema.pointer("/openAPIV3Schema/properties/status/default");
-            let expected = (crd.spec.names.kind != "LedgerAnchor")
-                .then(|| json!({ "observedGeneration": -1 }));
+            let expected = (crd.spec.names.kind != "LedgerAnchor").then(|| json!({ "observedGeneration": -1 }));
             assert_eq!(default, expected.as_ref(), "{}", crd.spec.names.kind);
         }
     }

@@ -20,10 +20,8 @@ pub(crate) fn decimal_within(path: &str, range: &Range) -> Rule {
     let low = if range.open_low { ">" } else { ">=" };
     let high = if range.open_high { "<" } else { "<=" };
     let Range { min, max, .. } = range;
-    Rule::new(format!(
-        "double(self) {low} {min} && double(self) {high} {max}"
-    ))
-    .message(message(path, &format!("must be in {range}")))
+    Rule::new(format!("double(self) {low} {min} && double(self) {high} {max}"))
+        .message(message(path, &format!("must be in {range}")))
 }
 
 /// A free rule about the field at `path`.

@@ -65,7 +65,9 @@ impl Backoff {
 
 /// A number in [0, 1) that depends on the text alone: the same herd spreads the same way every time.
 fn spread(text: &str) -> f64 {
-    let hash = text.bytes().fold(2_166_136_261_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(16_777_619));
+    let hash = text.bytes().fold(2_166_136_261_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(16_777_619)
+    });
     f64::from(hash) / (f64::from(u32::MAX) + 1.0)
 }
 

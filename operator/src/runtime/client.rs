@@ -43,7 +43,11 @@ pub fn lease(config: Config, metrics: &Metrics, limit: Duration) -> Result<Clien
 fn build(mut config: Config, metrics: &Metrics, limit: Duration) -> Result<Client, kube::Error> {
     config.connect_timeout = Some(CONNECT.min(limit));
     config.default_retry = false;
-    let layer = Bounded { limit, slots: Arc::new(Semaphore::new(CONCURRENT)), metrics: metrics.clone() };
+    let layer = Bounded {
+        limit,
+        slots: Arc::new(Semaphore::new(CONCURRENT)),
+        metrics: metrics.clone(),
+    };
     Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
 }
 
@@ -66,7 +70,10 @@ impl<S> Layer<S> for Bounded {
     type Service = BoundedService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        BoundedService { inner, bounds: self.clone() }
+        BoundedService {
+            inner,
+            bounds: self.clone(),
+        }
     }
 }
 

@@ -19,23 +19,35 @@ where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let layer = Bounded { limit: LIMIT, slots: Arc::new(Semaphore::new(CONCURRENT)), metrics: metrics.clone() };
-    ClientBuilder::new(tower::service_fn(serve), "default").with_layer(&layer).build()
+    let layer = Bounded {
+        limit: LIMIT,
+        slots: Arc::new(Semaphore::new(CONCURRENT)),
+        metrics: metrics.clone(),
+    };
+    ClientBuilder::new(tower::service_fn(serve), "default")
+        .with_layer(&layer)
+        .build()
 }
 
 fn map() -> http::Response<Full<Bytes>> {
-    http::Response::new(Full::from(r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#))
+    http::Response::new(Full::from(
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}"#,
+    ))
 }
 
 fn counted(metrics: &Metrics, verb: &str, code: &str) -> bool {
     let text = String::from_utf8(metrics.text().unwrap()).unwrap();
-    text.contains(&format!("penin_api_requests_total{{code=\"{code}\",verb=\"{verb}\"}} 1"))
+    text.contains(&format!(
+        "penin_api_requests_total{{code=\"{code}\",verb=\"{verb}\"}} 1"
+    ))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_does_not_answer_is_given_up() {
     let metrics = Metrics::new().unwrap();
-    let client = client(&metrics, |_| async { std::future::pending::<Result<http::Response<Full<Bytes>>, _>>().await });
+    let client = client(&metrics, |_| async {
+        std::future::pending::<Result<http::Response<Full<Bytes>>, _>>().await
+    });
     let began = tokio::time::Instant::now();
     let error = Api::<ConfigMap>::default_namespaced(client).get("a").await.unwrap_err();
     assert_eq!(began.elapsed(), LIMIT);

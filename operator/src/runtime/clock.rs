@@ -39,13 +39,18 @@ impl TestClock {
     /// A clock that stands at `start`.
     #[must_use]
     pub fn at(start: Timestamp) -> Self {
-        Self { wall: Arc::new(Mutex::new(start)), start: (start, Instant::now()) }
+        Self {
+            wall: Arc::new(Mutex::new(start)),
+            start: (start, Instant::now()),
+        }
     }
 
     /// Moves the clock forwards.
     pub fn advance(&self, by: Duration) {
         let mut wall = self.wall.lock().unwrap_or_else(PoisonError::into_inner);
-        *wall = wall.saturating_add(jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX)).unwrap_or(*wall);
+        *wall = wall
+            .saturating_add(jiff::SignedDuration::try_from(by).unwrap_or(jiff::SignedDuration::MAX))
+            .unwrap_or(*wall);
     }
 }
 

@@ -50,7 +50,10 @@ impl Notifier {
 #[must_use]
 pub fn start(client: Client, instance: String, metrics: Metrics, stop: CancellationToken) -> Notifier {
     let (queue, mut notices) = mpsc::channel::<Notice>(QUEUE);
-    let reporter = Reporter { controller: "penin.ai/operator".to_owned(), instance: Some(instance) };
+    let reporter = Reporter {
+        controller: "penin.ai/operator".to_owned(),
+        instance: Some(instance),
+    };
     let recorder = Recorder::new(client, reporter);
     let counted = metrics.clone();
     tokio::spawn(async move {
@@ -60,7 +63,11 @@ pub fn start(client: Client, instance: String, metrics: Metrics, stop: Cancellat
                 notice = notices.recv() => match notice { Some(notice) => notice, None => break },
             };
             let event = Event {
-                type_: if notice.warning { EventType::Warning } else { EventType::Normal },
+                type_: if notice.warning {
+                    EventType::Warning
+                } else {
+                    EventType::Normal
+                },
                 reason: notice.reason,
                 note: Some(notice.note.chars().take(1024).collect()),
                 action: notice.action,
@@ -86,7 +93,10 @@ mod tests {
 
     fn notice(number: usize) -> Notice {
         Notice {
-            about: ObjectReference { name: Some(format!("income-{number}")), ..ObjectReference::default() },
+            about: ObjectReference {
+                name: Some(format!("income-{number}")),
+                ..ObjectReference::default()
+            },
             warning: false,
             reason: "Promoted".to_owned(),
             action: "Promote".to_owned(),
@@ -96,7 +106,10 @@ mod tests {
 
     fn dropped(metrics: &Metrics) -> usize {
         let text = String::from_utf8(metrics.text().unwrap()).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("penin_events_dropped_total ")).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("penin_events_dropped_total "))
+            .unwrap();
         line.parse().unwrap()
     }
 
@@ -118,7 +131,11 @@ mod tests {
         assert_eq!(began.elapsed(), Duration::ZERO, "telling never waits");
         assert_eq!(dropped(&metrics), 50);
         tokio::time::sleep(LIMIT * 3 + Duration::from_secs(1)).await;
-        assert_eq!((asked.load(Ordering::SeqCst), dropped(&metrics)), (4, 53), "one at a time, each given up");
+        assert_eq!(
+            (asked.load(Ordering::SeqCst), dropped(&metrics)),
+            (4, 53),
+            "one at a time, each given up"
+        );
     }
 
     #[tokio::test]
@@ -138,7 +155,10 @@ mod tests {
         notifier.tell(notice(1));
         let event = received.recv().await.unwrap();
         assert_eq!(event["note"].as_str().unwrap().chars().count(), 1_024);
-        assert_eq!((event["reason"].as_str(), event["type"].as_str()), (Some("Promoted"), Some("Normal")));
+        assert_eq!(
+            (event["reason"].as_str(), event["type"].as_str()),
+            (Some("Promoted"), Some("Normal"))
+        );
         assert_eq!(dropped(&metrics), 0);
     }
 }

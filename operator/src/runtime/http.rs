@@ -28,7 +28,10 @@ impl Endpoint {
     /// would not mend a broken ledger.
     #[must_use]
     pub fn new(metrics: Metrics, checks: Vec<(&'static str, Check)>) -> Self {
-        Self { metrics, checks: Arc::new(checks) }
+        Self {
+            metrics,
+            checks: Arc::new(checks),
+        }
     }
 
     /// Serves until `stop`.
@@ -38,7 +41,9 @@ impl Endpoint {
     pub async fn serve(self, address: SocketAddr, stop: CancellationToken) -> std::io::Result<()> {
         let listener = TcpListener::bind(address).await?;
         tracing::info!(address = %listener.local_addr()?, "Serving health and metrics");
-        axum::serve(listener, self.router()).with_graceful_shutdown(stop.cancelled_owned()).await
+        axum::serve(listener, self.router())
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await
     }
 
     fn router(self) -> Router {
@@ -57,7 +62,11 @@ async fn ready(State(endpoint): State<Endpoint>) -> Response {
         Ok(()) => format!("[+] {name}: ok\n"),
         Err(problem) => format!("[-] {name}: {problem}\n"),
     });
-    let code = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let code = if all {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (code, lines.collect::<String>()).into_response()
 }
 
@@ -78,7 +87,10 @@ mod tests {
 
     async fn answer(checks: Vec<(&'static str, Check)>, path: &str) -> (StatusCode, String) {
         let router = Endpoint::new(Metrics::new().unwrap(), checks).router();
-        let response = router.oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let response = router
+            .oneshot(Request::get(path).body(Body::empty()).unwrap())
+            .await
+            .unwrap();
         let status = response.status();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -86,13 +98,18 @@ mod tests {
 
     #[tokio::test]
     async fn readiness_names_what_is_wrong_and_liveness_does_not_care() {
-        let checks: Vec<(&'static str, Check)> =
-            vec![("leader", Arc::new(|| Ok(()))), ("ledger", Arc::new(|| Err("the anchor is gone".to_owned())))];
+        let checks: Vec<(&'static str, Check)> = vec![
+            ("leader", Arc::new(|| Ok(()))),
+            ("ledger", Arc::new(|| Err("the anchor is gone".to_owned()))),
+        ];
         let (status, text) = answer(checks.clone(), "/readyz").await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(text, "[+] leader: ok\n[-] ledger: the anchor is gone\n");
         assert_eq!(answer(checks.clone(), "/healthz").await.0, StatusCode::OK);
-        assert_eq!(answer(checks[..1].to_vec(), "/readyz").await, (StatusCode::OK, "[+] leader: ok\n".to_owned()));
+        assert_eq!(
+            answer(checks[..1].to_vec(), "/readyz").await,
+            (StatusCode::OK, "[+] leader: ok\n".to_owned())
+        );
     }
 
     #[tokio::test]

@@ -74,10 +74,18 @@ impl Observed {
                     !before.gone && before.lease.metadata.resource_version == lease.metadata.resource_version
                 };
                 let since = before.filter(same).map_or(now, |before| before.since);
-                Some(Self { lease, since, gone: false })
+                Some(Self {
+                    lease,
+                    since,
+                    gone: false,
+                })
             }
             // Its holder may have renewed it unseen until just now.
-            (Some(before), None) if !before.gone => Some(Self { since: now, gone: true, ..before }),
+            (Some(before), None) if !before.gone => Some(Self {
+                since: now,
+                gone: true,
+                ..before
+            }),
             (before, None) => before,
         }
     }
@@ -107,7 +115,12 @@ pub fn decide(settings: &LeaseSettings, observed: Option<&Observed>, now: Instan
     // The epoch is one more than the transitions, so these give a larger epoch than any before.
     let succeeding = transitions.saturating_add(1).max(past);
     if holder == settings.holder && !observed.gone {
-        return Action::Replace(record(settings, &observed.lease, transitions.max(past.saturating_sub(1)), wall));
+        return Action::Replace(record(
+            settings,
+            &observed.lease,
+            transitions.max(past.saturating_sub(1)),
+            wall,
+        ));
     }
     let theirs = Duration::from_secs(u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0));
     let expires = observed.since + theirs.max(settings.duration);
@@ -123,7 +136,11 @@ pub fn decide(settings: &LeaseSettings, observed: Option<&Observed>, now: Instan
 
 fn record(settings: &LeaseSettings, before: &Lease, transitions: i32, wall: jiff::Timestamp) -> Lease {
     let mine = before.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) == Some(&settings.holder);
-    let acquired = before.spec.as_ref().and_then(|spec| spec.acquire_time.clone()).filter(|_| mine);
+    let acquired = before
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.acquire_time.clone())
+        .filter(|_| mine);
     Lease {
         metadata: ObjectMeta {
             name: Some(settings.name.clone()),
@@ -161,7 +178,9 @@ impl ClaimReader {
     #[must_use]
     pub fn epoch(&self) -> Option<u64> {
         let claim = *self.claim.borrow();
-        claim.filter(|claim| self.clock.monotonic() < claim.valid_until).map(|claim| claim.epoch)
+        claim
+            .filter(|claim| self.clock.monotonic() < claim.valid_until)
+            .map(|claim| claim.epoch)
     }
 
     /// Waits until this process leads, and returns the epoch.
@@ -222,7 +241,16 @@ impl LeaseKeeper {
         let (publish, receive) = watch::channel(None);
         let api = Api::namespaced(client, &settings.namespace);
         let reader = ClaimReader::new(receive, Arc::clone(&clock));
-        (Self { api, settings, clock, publish, observed: None }, reader)
+        (
+            Self {
+                api,
+                settings,
+                clock,
+                publish,
+                observed: None,
+            },
+            reader,
+        )
     }
 
     /// Runs until `stop`, or until a claim that was held is lost.
@@ -264,7 +292,12 @@ impl LeaseKeeper {
     async fn claim(&mut self, sent: Instant) -> Result<Duration, LeaseError> {
         let read = self.bounded(self.api.get_opt(&self.settings.name)).await?;
         self.observed = Observed::next(self.observed.take(), read, self.clock.monotonic());
-        let action = decide(&self.settings, self.observed.as_ref(), self.clock.monotonic(), self.clock.now());
+        let action = decide(
+            &self.settings,
+            self.observed.as_ref(),
+            self.clock.monotonic(),
+            self.clock.now(),
+        );
         let params = PostParams::default();
         let lease = match &action {
             Action::Wait(pause) => {
@@ -277,20 +310,33 @@ impl LeaseKeeper {
                 return Ok(*pause);
             }
             Action::Create(lease) => self.bounded(self.api.create(&params, lease)).await?,
-            Action::Replace(lease) => self.bounded(self.api.replace(&self.settings.name, &params, lease)).await?,
+            Action::Replace(lease) => {
+                self.bounded(self.api.replace(&self.settings.name, &params, lease))
+                    .await?
+            }
         };
-        let claim = Claim { epoch: epoch(&lease), valid_until: sent + self.settings.duration };
+        let claim = Claim {
+            epoch: epoch(&lease),
+            valid_until: sent + self.settings.duration,
+        };
         if self.publish.borrow().is_none_or(|before| before.epoch != claim.epoch) {
             tracing::info!(epoch = claim.epoch, holder = self.settings.holder, "Acquired the lease");
         }
-        self.observed = Some(Observed { lease, since: self.clock.monotonic(), gone: false });
+        self.observed = Some(Observed {
+            lease,
+            since: self.clock.monotonic(),
+            gone: false,
+        });
         self.publish.send_replace(Some(claim));
         Ok(self.settings.renew_every)
     }
 
     async fn bounded<T>(&self, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, LeaseError> {
         let limit = self.settings.renew_every;
-        tokio::time::timeout(limit, call).await.map_err(|_| LeaseError::TooSlow(limit))?.map_err(LeaseError::from)
+        tokio::time::timeout(limit, call)
+            .await
+            .map_err(|_| LeaseError::TooSlow(limit))?
+            .map_err(LeaseError::from)
     }
 
     /// Gives the Lease up, so that a successor need not wait for it to expire.
@@ -304,7 +350,10 @@ impl LeaseKeeper {
         }
         spec.holder_identity = None;
         let params = PostParams::default();
-        if let Err(problem) = self.bounded(self.api.replace(&self.settings.name, &params, &lease)).await {
+        if let Err(problem) = self
+            .bounded(self.api.replace(&self.settings.name, &params, &lease))
+            .await
+        {
             tracing::warn!(%problem, "Failed to release the lease; a successor waits until it expires");
         }
     }

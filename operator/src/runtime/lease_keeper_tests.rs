@@ -45,7 +45,9 @@ impl Server {
                 let (head, body) = request.into_parts();
                 let body = body.collect().await?.to_bytes();
                 let (status, answer) = server.answer(&head.method, &body);
-                let answer = Response::builder().status(status).body(Body::from(answer.to_string().into_bytes()))?;
+                let answer = Response::builder()
+                    .status(status)
+                    .body(Body::from(answer.to_string().into_bytes()))?;
                 Ok::<_, BoxError>(answer)
             }
         });
@@ -55,7 +57,9 @@ impl Server {
     fn answer(&self, method: &Method, body: &[u8]) -> (StatusCode, Value) {
         let mut stored = self.lease.lock().unwrap();
         if method == Method::GET {
-            return stored.clone().map_or_else(|| refusal(StatusCode::NOT_FOUND), |lease| (StatusCode::OK, lease));
+            return stored
+                .clone()
+                .map_or_else(|| refusal(StatusCode::NOT_FOUND), |lease| (StatusCode::OK, lease));
         }
         let mut lease: Value = serde_json::from_slice(body).unwrap();
         let version = |lease: &Value| lease.pointer("/metadata/resourceVersion").cloned();
@@ -71,7 +75,11 @@ impl Server {
 
     fn holder(&self) -> Option<String> {
         let lease = self.lease.lock().unwrap();
-        lease.as_ref()?.pointer("/spec/holderIdentity").and_then(Value::as_str).map(str::to_owned)
+        lease
+            .as_ref()?
+            .pointer("/spec/holderIdentity")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
     }
 
     fn keeper(self: &Arc<Self>, holder: &str) -> (LeaseKeeper, ClaimReader) {
@@ -88,7 +96,11 @@ impl Server {
 }
 
 fn refusal(status: StatusCode) -> (StatusCode, Value) {
-    let reason = if status == StatusCode::NOT_FOUND { "NotFound" } else { "Conflict" };
+    let reason = if status == StatusCode::NOT_FOUND {
+        "NotFound"
+    } else {
+        "Conflict"
+    };
     let body = json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": reason, "reason": reason, "code": status.as_u16(),
     });

@@ -14,7 +14,10 @@ fn settings(holder: &str) -> LeaseSettings {
 
 fn held(by: Option<&str>, transitions: i32, since: Instant) -> Observed {
     let lease = Lease {
-        metadata: ObjectMeta { resource_version: Some("7".to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            resource_version: Some("7".to_owned()),
+            ..ObjectMeta::default()
+        },
         spec: Some(LeaseSpec {
             holder_identity: by.map(str::to_owned),
             lease_duration_seconds: Some(10),
@@ -22,11 +25,17 @@ fn held(by: Option<&str>, transitions: i32, since: Instant) -> Observed {
             ..LeaseSpec::default()
         }),
     };
-    Observed { lease, since, gone: false }
+    Observed {
+        lease,
+        since,
+        gone: false,
+    }
 }
 
 fn written(action: &Action) -> (&str, i32, Option<&str>) {
-    let (Action::Create(lease) | Action::Replace(lease)) = action else { panic!("{action:?} writes nothing") };
+    let (Action::Create(lease) | Action::Replace(lease)) = action else {
+        panic!("{action:?} writes nothing")
+    };
     let spec = lease.spec.as_ref().unwrap();
     (
         spec.holder_identity.as_deref().unwrap(),
@@ -41,14 +50,24 @@ fn a_missing_lease_is_created_and_a_released_one_is_taken_with_a_new_epoch() {
     let created = decide(&settings("a"), None, now, jiff::Timestamp::UNIX_EPOCH);
     assert!(matches!(created, Action::Create(_)));
     assert_eq!(written(&created), ("a", 0, None));
-    let taken = decide(&settings("a"), Some(&held(None, 4, now)), now, jiff::Timestamp::UNIX_EPOCH);
+    let taken = decide(
+        &settings("a"),
+        Some(&held(None, 4, now)),
+        now,
+        jiff::Timestamp::UNIX_EPOCH,
+    );
     assert_eq!(written(&taken), ("a", 5, Some("7")));
 }
 
 #[test]
 fn our_own_lease_is_renewed_without_a_new_epoch() {
     let now = Instant::now();
-    let renewed = decide(&settings("a"), Some(&held(Some("a"), 4, now)), now, jiff::Timestamp::UNIX_EPOCH);
+    let renewed = decide(
+        &settings("a"),
+        Some(&held(Some("a"), 4, now)),
+        now,
+        jiff::Timestamp::UNIX_EPOCH,
+    );
     assert_eq!(written(&renewed), ("a", 4, Some("7")));
 }
 
@@ -56,7 +75,14 @@ fn our_own_lease_is_renewed_without_a_new_epoch() {
 fn a_foreign_lease_is_taken_only_after_it_stood_still_for_its_duration() {
     let since = Instant::now();
     let foreign = held(Some("b"), 4, since);
-    let at = |seconds| decide(&settings("a"), Some(&foreign), since + Duration::from_secs(seconds), jiff::Timestamp::UNIX_EPOCH);
+    let at = |seconds| {
+        decide(
+            &settings("a"),
+            Some(&foreign),
+            since + Duration::from_secs(seconds),
+            jiff::Timestamp::UNIX_EPOCH,
+        )
+    };
     assert_eq!(at(0), Action::Wait(Duration::from_secs(3)));
     assert_eq!(at(9), Action::Wait(Duration::from_secs(1)));
     assert_eq!(written(&at(10)), ("a", 5, Some("7")));
@@ -68,7 +94,10 @@ fn a_claim_ends_by_time_even_if_nobody_says_so() {
     let (publish, receive) = watch::channel(None);
     let reader = ClaimReader::new(receive, Arc::new(clock.clone()));
     assert_eq!(reader.epoch(), None);
-    publish.send_replace(Some(Claim { epoch: 3, valid_until: clock.monotonic() + Duration::from_secs(10) }));
+    publish.send_replace(Some(Claim {
+        epoch: 3,
+        valid_until: clock.monotonic() + Duration::from_secs(10),
+    }));
     clock.advance(Duration::from_millis(9_999));
     assert_eq!(reader.epoch(), Some(3));
     clock.advance(Duration::from_millis(1));
@@ -78,12 +107,24 @@ fn a_claim_ends_by_time_even_if_nobody_says_so() {
 #[test]
 fn a_lease_that_disappeared_counts_as_held_and_its_epochs_as_used() {
     let since = Instant::now();
-    let gone = |holder| Observed { gone: true, ..held(holder, 4, since) };
+    let gone = |holder| Observed {
+        gone: true,
+        ..held(holder, 4, since)
+    };
     let at = |holder, seconds| {
-        decide(&settings("a"), Some(&gone(holder)), since + Duration::from_secs(seconds), jiff::Timestamp::UNIX_EPOCH)
+        decide(
+            &settings("a"),
+            Some(&gone(holder)),
+            since + Duration::from_secs(seconds),
+            jiff::Timestamp::UNIX_EPOCH,
+        )
     };
     for holder in [Some("a"), Some("b"), None] {
-        assert_eq!(at(holder, 9), Action::Wait(Duration::from_secs(1)), "it may have been taken unseen after {holder:?}");
+        assert_eq!(
+            at(holder, 9),
+            Action::Wait(Duration::from_secs(1)),
+            "it may have been taken unseen after {holder:?}"
+        );
         assert!(matches!(at(holder, 10), Action::Create(_)));
         assert_eq!(written(&at(holder, 10)), ("a", 5, None));
     }
@@ -92,11 +133,15 @@ fn a_lease_that_disappeared_counts_as_held_and_its_epochs_as_used() {
 #[test]
 fn an_epoch_that_was_used_is_never_given_again() {
     let now = Instant::now();
-    let settings = LeaseSettings { past_epoch: 7, ..settings("a") };
+    let settings = LeaseSettings {
+        past_epoch: 7,
+        ..settings("a")
+    };
     let fresh = decide(&settings, None, now, jiff::Timestamp::UNIX_EPOCH);
-    let (Action::Create(fresh), Action::Replace(taken)) =
-        (fresh, decide(&settings, Some(&held(None, 2, now)), now, jiff::Timestamp::UNIX_EPOCH))
-    else {
+    let (Action::Create(fresh), Action::Replace(taken)) = (
+        fresh,
+        decide(&settings, Some(&held(None, 2, now)), now, jiff::Timestamp::UNIX_EPOCH),
+    ) else {
         panic!("both write");
     };
     assert_eq!((epoch(&fresh), epoch(&taken)), (8, 8));
@@ -144,7 +189,10 @@ struct Store {
 
 impl Store {
     fn write(&mut self, mut lease: Lease) -> Option<Lease> {
-        let current = self.lease.as_ref().and_then(|lease| lease.metadata.resource_version.as_ref());
+        let current = self
+            .lease
+            .as_ref()
+            .and_then(|lease| lease.metadata.resource_version.as_ref());
         if lease.metadata.resource_version.as_ref() != current {
             return None;
         }

@@ -15,8 +15,18 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Verbs of API calls that are counted by name; others count as `other`.
 const VERBS: [&str; 12] = [
-    "get", "list", "watch", "create", "replace", "patch", "delete", "get_metadata", "list_metadata", "watch_metadata",
-    "patch_status", "replace_status",
+    "get",
+    "list",
+    "watch",
+    "create",
+    "replace",
+    "patch",
+    "delete",
+    "get_metadata",
+    "list_metadata",
+    "watch_metadata",
+    "patch_status",
+    "replace_status",
 ];
 /// Kinds with a controller.
 const KINDS: [&str; 3] = ["PeninCycle", "Challenger", "PromotionGate"];
@@ -25,15 +35,36 @@ pub const RESULTS: [&str; 4] = ["ok", "conflict", "error", "not_leader"];
 
 /// Scores of the last judged engine cycle, one gauge each: name, help.
 const SCORES: [(&str, &str); 9] = [
-    ("penin_alpha", "Step size alpha of the Master Equation at the last judgement, from 0 to 1."),
-    ("penin_delta_linf", "L-infinity of the challenger minus that of the champion at the last judgement; -1 when unknown."),
-    ("penin_caos", "CAOS+ at the last judgement, from 1; 0 when an input was unusable."),
+    (
+        "penin_alpha",
+        "Step size alpha of the Master Equation at the last judgement, from 0 to 1.",
+    ),
+    (
+        "penin_delta_linf",
+        "L-infinity of the challenger minus that of the champion at the last judgement; -1 when unknown.",
+    ),
+    (
+        "penin_caos",
+        "CAOS+ at the last judgement, from 1; 0 when an input was unusable.",
+    ),
     ("penin_sr", "Reflexive score SR at the last judgement, from 0 to 1."),
     ("penin_g", "Global coherence G at the last judgement, from 0 to 1."),
-    ("penin_oci", "Organisational closure OCI at the last judgement, from 0 to 1."),
-    ("penin_linf", "Objective L-infinity of the candidate at the last judgement, from 0 to 1."),
-    ("penin_cpu", "CPU use of the candidate's busiest pod as a ratio of its limit; 0.99 when unreadable."),
-    ("penin_mem", "Memory use of the candidate's fullest pod as a ratio of its limit; 0.99 when unreadable."),
+    (
+        "penin_oci",
+        "Organisational closure OCI at the last judgement, from 0 to 1.",
+    ),
+    (
+        "penin_linf",
+        "Objective L-infinity of the candidate at the last judgement, from 0 to 1.",
+    ),
+    (
+        "penin_cpu",
+        "CPU use of the candidate's busiest pod as a ratio of its limit; 0.99 when unreadable.",
+    ),
+    (
+        "penin_mem",
+        "Memory use of the candidate's fullest pod as a ratio of its limit; 0.99 when unreadable.",
+    ),
 ];
 
 /// Scores to publish, in the order of the gauges.
@@ -89,25 +120,99 @@ impl Metrics {
         let seconds = vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
         let inner = Inner {
             scores,
-            decisions: add(&registry, counter("penin_decisions_total", "Engine decisions by type.", &["type"])?)?,
-            gate_failures: add(&registry, counter("penin_gate_fail_total", "Required gates that did not pass, by gate.", &["gate"])?)?,
-            cycle_duration: add(&registry, Histogram::with_opts(
-                HistogramOpts::new("penin_cycle_duration_seconds", "Time of one judgement, evidence included.").buckets(seconds.clone()),
-            )?)?,
-            passes: add(&registry, counter("penin_reconcile_total", "Passes by kind and result.", &["kind", "result"])?)?,
-            pass_duration: add(&registry, HistogramVec::new(
-                HistogramOpts::new("penin_reconcile_duration_seconds", "Time of one pass.").buckets(seconds), &["kind"],
-            )?)?,
-            api_calls: add(&registry, counter("penin_api_requests_total", "Calls of the Kubernetes API by verb and code; code 0 had no answer.", &["verb", "code"])?)?,
+            decisions: add(
+                &registry,
+                counter("penin_decisions_total", "Engine decisions by type.", &["type"])?,
+            )?,
+            gate_failures: add(
+                &registry,
+                counter(
+                    "penin_gate_fail_total",
+                    "Required gates that did not pass, by gate.",
+                    &["gate"],
+                )?,
+            )?,
+            cycle_duration: add(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "penin_cycle_duration_seconds",
+                        "Time of one judgement, evidence included.",
+                    )
+                    .buckets(seconds.clone()),
+                )?,
+            )?,
+            passes: add(
+                &registry,
+                counter(
+                    "penin_reconcile_total",
+                    "Passes by kind and result.",
+                    &["kind", "result"],
+                )?,
+            )?,
+            pass_duration: add(
+                &registry,
+                HistogramVec::new(
+                    HistogramOpts::new("penin_reconcile_duration_seconds", "Time of one pass.").buckets(seconds),
+                    &["kind"],
+                )?,
+            )?,
+            api_calls: add(
+                &registry,
+                counter(
+                    "penin_api_requests_total",
+                    "Calls of the Kubernetes API by verb and code; code 0 had no answer.",
+                    &["verb", "code"],
+                )?,
+            )?,
             leader: add(&registry, IntGauge::new("penin_leader", "1 while this process leads.")?)?,
-            ledger_entries: add(&registry, IntCounter::new("penin_ledger_entries_total", "Entries that this process appended.")?)?,
-            ledger_failures: add(&registry, IntCounter::new("penin_ledger_append_failures_total", "Appends that failed or timed out.")?)?,
-            ledger_queued: add(&registry, IntGauge::new("penin_ledger_queued_withdrawals", "Withdrawals that wait for a healthy ledger.")?)?,
+            ledger_entries: add(
+                &registry,
+                IntCounter::new("penin_ledger_entries_total", "Entries that this process appended.")?,
+            )?,
+            ledger_failures: add(
+                &registry,
+                IntCounter::new(
+                    "penin_ledger_append_failures_total",
+                    "Appends that failed or timed out.",
+                )?,
+            )?,
+            ledger_queued: add(
+                &registry,
+                IntGauge::new(
+                    "penin_ledger_queued_withdrawals",
+                    "Withdrawals that wait for a healthy ledger.",
+                )?,
+            )?,
             ledger_size: add(&registry, Gauge::new("penin_ledger_size", "Entries in the ledger.")?)?,
-            weight: add(&registry, GaugeVec::new(Opts::new("penin_traffic_weight_percent", "Written live weight by role."), &role)?)?,
-            share: add(&registry, GaugeVec::new(Opts::new("penin_traffic_share_ratio", "Measured live share by role, from 0 to 1."), &role)?)?,
-            dropped_events: add(&registry, IntCounter::new("penin_events_dropped_total", "Kubernetes events dropped because the queue was full.")?)?,
-            evidence_reads: add(&registry, CounterVec::new(Opts::new("penin_evidence_reads_total", "Readings of evidence by result."), &["result"])?)?,
+            weight: add(
+                &registry,
+                GaugeVec::new(
+                    Opts::new("penin_traffic_weight_percent", "Written live weight by role."),
+                    &role,
+                )?,
+            )?,
+            share: add(
+                &registry,
+                GaugeVec::new(
+                    Opts::new("penin_traffic_share_ratio", "Measured live share by role, from 0 to 1."),
+                    &role,
+                )?,
+            )?,
+            dropped_events: add(
+                &registry,
+                IntCounter::new(
+                    "penin_events_dropped_total",
+                    "Kubernetes events dropped because the queue was full.",
+                )?,
+            )?,
+            evidence_reads: add(
+                &registry,
+                CounterVec::new(
+                    Opts::new("penin_evidence_reads_total", "Readings of evidence by result."),
+                    &["result"],
+                )?,
+            )?,
             registry,
         };
         let metrics = Self(Arc::new(inner));
@@ -133,7 +238,8 @@ impl Metrics {
         for result in ["known", "unknown"] {
             inner.evidence_reads.with_label_values(&[result]);
         }
-        let info = Opts::new("penin_operator_build_info", "The build that runs.").const_label("version", env!("CARGO_PKG_VERSION"));
+        let info = Opts::new("penin_operator_build_info", "The build that runs.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
         let info = add(&inner.registry, IntGauge::with_opts(info)?)?;
         info.set(1);
         Ok(())
@@ -162,11 +268,24 @@ impl Metrics {
     }
 
     /// Counts a decision and the gates that did not pass, and publishes the scores.
-    pub fn judged<'a>(&self, namespace: &str, cycle: &str, decision: Decision, failed: impl IntoIterator<Item = &'a str>, scores: Scores) {
+    pub fn judged<'a>(
+        &self,
+        namespace: &str,
+        cycle: &str,
+        decision: Decision,
+        failed: impl IntoIterator<Item = &'a str>,
+        scores: Scores,
+    ) {
         self.0.decisions.with_label_values(&[decision.as_str()]).inc();
         for gate in failed {
-            let known = GateName::GATES.iter().map(|known| known.as_str()).find(|known| *known == gate);
-            self.0.gate_failures.with_label_values(&[known.unwrap_or("other")]).inc();
+            let known = GateName::GATES
+                .iter()
+                .map(|known| known.as_str())
+                .find(|known| *known == gate);
+            self.0
+                .gate_failures
+                .with_label_values(&[known.unwrap_or("other")])
+                .inc();
         }
         for (gauge, value) in self.0.scores.iter().zip(scores.values) {
             gauge.with_label_values(&[namespace, cycle]).set(value);
@@ -180,7 +299,10 @@ impl Metrics {
 
     /// Publishes the challenger's written weight in percent, and its measured share if known. The rest is the champion's.
     pub fn traffic(&self, namespace: &str, cycle: &str, weight: f64, share: Option<f64>) {
-        for (role, weight, share) in [("challenger", weight, share), ("champion", 100.0 - weight, share.map(|share| 1.0 - share))] {
+        for (role, weight, share) in [
+            ("challenger", weight, share),
+            ("champion", 100.0 - weight, share.map(|share| 1.0 - share)),
+        ] {
             self.0.weight.with_label_values(&[namespace, cycle, role]).set(weight);
             match share {
                 Some(share) => self.0.share.with_label_values(&[namespace, cycle, role]).set(share),
@@ -225,7 +347,10 @@ impl Metrics {
 
     /// Evidence was read.
     pub fn evidence_read(&self, known: bool) {
-        self.0.evidence_reads.with_label_values(&[if known { "known" } else { "unknown" }]).inc();
+        self.0
+            .evidence_reads
+            .with_label_values(&[if known { "known" } else { "unknown" }])
+            .inc();
     }
 
     /// An event was dropped.
@@ -238,7 +363,10 @@ fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, pro
     IntCounterVec::new(Opts::new(name, help), labels)
 }
 
-fn add<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, prometheus::Error> {
+fn add<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> Result<C, prometheus::Error> {
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
 }
@@ -274,7 +402,10 @@ mod tests {
         assert!(before.contains("penin_gate_fail_total{gate=\"rho_bias\"} 0"));
         metrics.judged("shop", "adult", Decision::Hold, ["ece"], Scores { values: [0.5; 9] });
         metrics.traffic("shop", "adult", 5.0, Some(0.049));
-        assert!(text(&metrics).contains("penin_traffic_weight_percent{cycle=\"adult\",namespace=\"shop\",role=\"champion\"} 95"));
+        assert!(
+            text(&metrics)
+                .contains("penin_traffic_weight_percent{cycle=\"adult\",namespace=\"shop\",role=\"champion\"} 95")
+        );
         metrics.forget("shop", "adult");
         assert!(!text(&metrics).contains("adult"));
     }
@@ -287,10 +418,25 @@ mod tests {
         metrics.api_call("get", 200);
         let text = text(&metrics);
         for name in [
-            "penin_alpha", "penin_delta_linf", "penin_caos", "penin_sr", "penin_g", "penin_oci", "penin_linf", "penin_cpu",
-            "penin_mem", "penin_decisions_total", "penin_gate_fail_total", "penin_cycle_duration_seconds_bucket",
-            "penin_reconcile_total", "penin_reconcile_duration_seconds_bucket", "penin_api_requests_total", "penin_leader",
-            "penin_ledger_entries_total", "penin_traffic_weight_percent", "penin_traffic_share_ratio",
+            "penin_alpha",
+            "penin_delta_linf",
+            "penin_caos",
+            "penin_sr",
+            "penin_g",
+            "penin_oci",
+            "penin_linf",
+            "penin_cpu",
+            "penin_mem",
+            "penin_decisions_total",
+            "penin_gate_fail_total",
+            "penin_cycle_duration_seconds_bucket",
+            "penin_reconcile_total",
+            "penin_reconcile_duration_seconds_bucket",
+            "penin_api_requests_total",
+            "penin_leader",
+            "penin_ledger_entries_total",
+            "penin_traffic_weight_percent",
+            "penin_traffic_share_ratio",
             "penin_operator_build_info",
         ] {
             let sample = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
@@ -304,10 +450,28 @@ mod tests {
         for code in 0..1000 {
             metrics.api_call(&format!("verb-{code}"), code);
         }
-        let gates = text(&metrics).lines().filter(|line| line.starts_with("penin_gate_fail_total")).count();
-        metrics.judged("shop", "adult", Decision::Hold, ["one", "two"], Scores { values: [0.5; 9] });
-        let more = text(&metrics).lines().filter(|line| line.starts_with("penin_gate_fail_total")).count();
+        let gates = text(&metrics)
+            .lines()
+            .filter(|line| line.starts_with("penin_gate_fail_total"))
+            .count();
+        metrics.judged(
+            "shop",
+            "adult",
+            Decision::Hold,
+            ["one", "two"],
+            Scores { values: [0.5; 9] },
+        );
+        let more = text(&metrics)
+            .lines()
+            .filter(|line| line.starts_with("penin_gate_fail_total"))
+            .count();
         assert_eq!(more, gates + 1);
-        assert_eq!(text(&metrics).lines().filter(|line| line.starts_with("penin_api_requests_total")).count(), 9);
+        assert_eq!(
+            text(&metrics)
+                .lines()
+                .filter(|line| line.starts_with("penin_api_requests_total"))
+                .count(),
+            9
+        );
     }
 }

@@ -17,8 +17,10 @@ pub struct BadFilter {
 /// # Errors
 /// When the filter cannot be parsed.
 pub fn start(filter: &str) -> Result<(), BadFilter> {
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|error| BadFilter { filter: filter.to_owned(), reason: error.to_string() })?;
+    let parsed = EnvFilter::try_new(filter).map_err(|error| BadFilter {
+        filter: filter.to_owned(),
+        reason: error.to_string(),
+    })?;
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

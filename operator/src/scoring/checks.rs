@@ -72,9 +72,22 @@ mod tests {
     #[test]
     fn nothing_declared_is_missing() {
         assert_eq!(Checks::default().value(), Num::MISSING);
-        assert_eq!(Checks { satisfied: 2, declared: 1 }.value(), Num::MISSING);
+        assert_eq!(
+            Checks {
+                satisfied: 2,
+                declared: 1
+            }
+            .value(),
+            Num::MISSING
+        );
         let checks: Checks = [true, false, true, true].into_iter().collect();
         assert_eq!(checks.value(), Num::new(0.75));
-        assert_eq!(checks.and(checks), Checks { satisfied: 6, declared: 8 });
+        assert_eq!(
+            checks.and(checks),
+            Checks {
+                satisfied: 6,
+                declared: 8
+            }
+        );
     }
 }

@@ -25,12 +25,27 @@ pub fn combine(gates: &NamedGates) -> Result<Value, Vec<ConfigError>> {
     let of = Strictest { gates };
     let (guard, bounds, league) = (&defaults.guard, &defaults.gates, &defaults.league);
     let mut errors = Vec::new();
-    let waived_calibration = of.all(|gate| has(gate.guard.as_ref().and_then(|g| g.ece.as_ref()?.not_applicable.as_ref())));
-    let waived_groups = of.all(|gate| has(gate.guard.as_ref().and_then(|g| g.rho_bias.as_ref()?.not_applicable.as_ref())));
-    let bins = of.agreed("spec.guard.ece.bins", &mut errors, |gate| gate.guard.as_ref()?.ece.as_ref()?.bins);
-    let form = of.agreed("spec.guard.rhoBias.form", &mut errors, |gate| gate.guard.as_ref()?.rho_bias.as_ref()?.form);
-    let fairness =
-        of.agreed("spec.guard.fairness.metric", &mut errors, |gate| gate.guard.as_ref()?.fairness.as_ref()?.metric);
+    let waived_calibration = of.all(|gate| {
+        has(gate
+            .guard
+            .as_ref()
+            .and_then(|g| g.ece.as_ref()?.not_applicable.as_ref()))
+    });
+    let waived_groups = of.all(|gate| {
+        has(gate
+            .guard
+            .as_ref()
+            .and_then(|g| g.rho_bias.as_ref()?.not_applicable.as_ref()))
+    });
+    let bins = of.agreed("spec.guard.ece.bins", &mut errors, |gate| {
+        gate.guard.as_ref()?.ece.as_ref()?.bins
+    });
+    let form = of.agreed("spec.guard.rhoBias.form", &mut errors, |gate| {
+        gate.guard.as_ref()?.rho_bias.as_ref()?.form
+    });
+    let fairness = of.agreed("spec.guard.fairness.metric", &mut errors, |gate| {
+        gate.guard.as_ref()?.fairness.as_ref()?.metric
+    });
     if !errors.is_empty() {
         return Err(errors);
     }
@@ -78,7 +93,11 @@ impl Strictest<'_> {
     where
         T: Clone,
     {
-        let list: Vec<T> = self.gates.iter().map(|(_, gate)| read(gate).unwrap_or_else(|| silent.clone())).collect();
+        let list: Vec<T> = self
+            .gates
+            .iter()
+            .map(|(_, gate)| read(gate).unwrap_or_else(|| silent.clone()))
+            .collect();
         let none = list.is_empty().then_some(silent);
         list.into_iter().chain(none)
     }
@@ -92,17 +111,25 @@ impl Strictest<'_> {
     }
 
     fn count(&self, silent: u64, read: impl Fn(&PromotionGateSpec) -> Option<u32>) -> u64 {
-        self.values(|gate| read(gate).map(u64::from), silent).max().unwrap_or(silent)
+        self.values(|gate| read(gate).map(u64::from), silent)
+            .max()
+            .unwrap_or(silent)
     }
 
     fn strictest_mode(&self, read: impl Fn(&PromotionGateSpec) -> Option<SequentialMode>) -> SequentialMode {
-        self.values(read, SequentialMode::Harm).max().unwrap_or(SequentialMode::Harm)
+        self.values(read, SequentialMode::Harm)
+            .max()
+            .unwrap_or(SequentialMode::Harm)
     }
 
     /// The larger alpha finds harm earlier; where no inferiority has to be proved, the smaller one asks for more proof.
     fn alpha(&self, silent: f64, read: impl Fn(&PromotionGateSpec) -> Option<f64>) -> f64 {
         let mode = self.strictest_mode(|gate| gate.league.as_ref()?.sequential.as_ref()?.mode);
-        if mode == SequentialMode::NonInferior { self.least(silent, read) } else { self.most(silent, read) }
+        if mode == SequentialMode::NonInferior {
+            self.least(silent, read)
+        } else {
+            self.most(silent, read)
+        }
     }
 
     /// A bound without a default: the smallest that a gate names.

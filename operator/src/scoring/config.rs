@@ -106,7 +106,10 @@ fn engine_settings(engine: &EngineSpec) -> Value {
             ("kappa", decimal(caos.kappa.as_ref())),
             ("maxBoost", decimal(caos.max_boost.as_ref())),
             ("ewmaAlpha", decimal(caos.ewma_alpha.as_ref())),
-            ("minStabilityCycles", caos.min_stability_cycles.map(|cycles| json!(cycles))),
+            (
+                "minStabilityCycles",
+                caos.min_stability_cycles.map(|cycles| json!(cycles)),
+            ),
             ("stabilityVariance", decimal(caos.stability_variance.as_ref())),
             ("chaosProbability", decimal(caos.chaos_probability.as_ref())),
         ])
@@ -134,7 +137,9 @@ fn engine_settings(engine: &EngineSpec) -> Value {
 
 /// An object of the members that have a value.
 fn present<const N: usize>(members: [(&str, Option<Value>); N]) -> Value {
-    let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    let members = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)));
     Value::Object(members.collect::<Map<_, _>>())
 }
 
@@ -179,14 +184,19 @@ const PLACES: &[(&str, &str)] = &[
     ("guard.", "PromotionGate spec.guard."),
     ("ethics.bins", "PromotionGate spec.guard.ece.bins"),
     ("ethics.minSamples", "PromotionGate spec.guard.ece.minSamples"),
-    ("ethics.groupMinSamples", "PromotionGate spec.guard.rhoBias.minGroupSamples"),
+    (
+        "ethics.groupMinSamples",
+        "PromotionGate spec.guard.rhoBias.minGroupSamples",
+    ),
     ("ethics.biasForm", "PromotionGate spec.guard.rhoBias.form"),
     ("ethics.fairnessMetric", "PromotionGate spec.guard.fairness.metric"),
     ("", "PeninCycle spec.engine."),
 ];
 
 fn in_resource(mut error: ConfigError) -> ConfigError {
-    let place = PLACES.iter().find_map(|(engine, resource)| Some((error.field.strip_prefix(engine)?, resource)));
+    let place = PLACES
+        .iter()
+        .find_map(|(engine, resource)| Some((error.field.strip_prefix(engine)?, resource)));
     if let Some((rest, resource)) = place {
         error.field = format!("{resource}{rest}");
     }

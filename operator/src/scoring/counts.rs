@@ -85,7 +85,11 @@ impl TrafficCounts {
     /// Each abort is taken from the successes: a truncated answer was counted as one.
     const fn outcomes(&self, aborts: u64) -> Outcomes {
         let successes = self.requests.saturating_sub(self.failures).saturating_sub(aborts);
-        Outcomes { successes, failures: self.failures, aborts }
+        Outcomes {
+            successes,
+            failures: self.failures,
+            aborts,
+        }
     }
 }
 
@@ -109,7 +113,10 @@ impl Latency {
     pub fn of(buckets: impl IntoIterator<Item = (f64, u64)>) -> Result<Self, Unknown> {
         let mut all: Vec<(f64, u64)> = buckets.into_iter().filter(|bucket| bucket.1 > 0).collect();
         all.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut latency = Self { buckets: Vec::new(), unbounded: 0 };
+        let mut latency = Self {
+            buckets: Vec::new(),
+            unbounded: 0,
+        };
         for (upper, count) in all {
             match latency.buckets.last_mut() {
                 _ if !upper.is_finite() => latency.unbounded = exact::sum([latency.unbounded, count])?,
@@ -146,7 +153,10 @@ impl Latency {
                 return Ok(bucket.upper);
             }
         }
-        Err(Unknown::new(UnknownReason::HistogramUnbounded, "the quantile lies above the last bucket with a bound"))
+        Err(Unknown::new(
+            UnknownReason::HistogramUnbounded,
+            "the quantile lies above the last bucket with a bound",
+        ))
     }
 }
 
@@ -262,11 +272,29 @@ mod tests {
     #[test]
     fn each_side_is_judged_by_the_bound_against_the_challenger() {
         let counts = traffic(100, 10, 2, 5);
-        assert_eq!(counts.against(), Outcomes { successes: 85, failures: 10, aborts: 5 });
-        assert_eq!(counts.in_favour(), Outcomes { successes: 88, failures: 10, aborts: 2 });
+        assert_eq!(
+            counts.against(),
+            Outcomes {
+                successes: 85,
+                failures: 10,
+                aborts: 5
+            }
+        );
+        assert_eq!(
+            counts.in_favour(),
+            Outcomes {
+                successes: 88,
+                failures: 10,
+                aborts: 2
+            }
+        );
         assert!((counts.against().error_ratio().unwrap() - 0.15).abs() < 1e-15);
         assert!(traffic(0, 0, 0, 0).against().error_ratio().is_err());
-        assert_eq!(traffic(0, 0, 0, 7).against().total(), 7, "requests that all broke off are still requests");
+        assert_eq!(
+            traffic(0, 0, 0, 7).against().total(),
+            7,
+            "requests that all broke off are still requests"
+        );
     }
 
     #[test]
@@ -278,8 +306,14 @@ mod tests {
         assert_eq!(latency.quantile_ms(0), Ok(1.0));
         let unbounded = Latency::of([(1.0, 94), (f64::INFINITY, 6)]).unwrap();
         assert_eq!(unbounded.quantile_ms(940), Ok(1.0));
-        assert_eq!(unbounded.quantile_ms(950).unwrap_err().reason, UnknownReason::HistogramUnbounded);
-        assert_eq!(Latency::of([]).unwrap().quantile_ms(950).unwrap_err().reason, UnknownReason::Undefined);
+        assert_eq!(
+            unbounded.quantile_ms(950).unwrap_err().reason,
+            UnknownReason::HistogramUnbounded
+        );
+        assert_eq!(
+            Latency::of([]).unwrap().quantile_ms(950).unwrap_err().reason,
+            UnknownReason::Undefined
+        );
     }
 
     proptest! {

@@ -57,10 +57,17 @@ impl ModelCounts {
     /// [`UnknownReason::Missing`] without outcomes by group, [`UnknownReason::Undefined`] without labels.
     pub fn accuracy(&self) -> Derived {
         if self.groups.is_empty() {
-            return Err(Unknown::new(UnknownReason::Missing, "accuracy: outcomes by group are not exported"));
+            return Err(Unknown::new(
+                UnknownReason::Missing,
+                "accuracy: outcomes by group are not exported",
+            ));
         }
         let right = exact::sum(self.groups.values().flat_map(|group| [group.tp, group.tn]))?;
-        let all = exact::sum(self.groups.values().flat_map(|group| [group.tp, group.fp, group.tn, group.fn_]))?;
+        let all = exact::sum(
+            self.groups
+                .values()
+                .flat_map(|group| [group.tp, group.fp, group.tn, group.fn_]),
+        )?;
         exact::share(right, all, "accuracy")
     }
 
@@ -105,7 +112,11 @@ impl ModelCounts {
     /// [`UnknownReason::Missing`] without bins, [`UnknownReason::Undefined`] without predictions.
     pub fn selection_rate(&self) -> Derived {
         let bins = self.labelled_bins()?;
-        exact::share(exact::sum(bins.iter().map(|bin| bin.selections))?, self.predictions, "selection rate")
+        exact::share(
+            exact::sum(bins.iter().map(|bin| bin.selections))?,
+            self.predictions,
+            "selection rate",
+        )
     }
 
     /// Share of predictions that no label has reached. Labels of a window may belong to earlier predictions; then none
@@ -114,11 +125,19 @@ impl ModelCounts {
     /// # Errors
     /// [`UnknownReason::Undefined`] without predictions.
     pub fn unlabelled_share(&self) -> Derived {
-        exact::share(self.predictions.saturating_sub(self.labelled), self.predictions, "unlabelled predictions")
+        exact::share(
+            self.predictions.saturating_sub(self.labelled),
+            self.predictions,
+            "unlabelled predictions",
+        )
     }
 
     fn labelled_bins(&self) -> Result<&[Bin], Unknown> {
-        if self.bins.is_empty() { Err(not_exported("probability bins")) } else { Ok(&self.bins) }
+        if self.bins.is_empty() {
+            Err(not_exported("probability bins"))
+        } else {
+            Ok(&self.bins)
+        }
     }
 }
 
@@ -152,7 +171,10 @@ fn entropy(p: f64) -> f64 {
 
 fn positive(count: u64, what: &str) -> Derived {
     if count == 0 {
-        return Err(Unknown::new(UnknownReason::Undefined, format_args!("{what}: nothing was counted")));
+        return Err(Unknown::new(
+            UnknownReason::Undefined,
+            format_args!("{what}: nothing was counted"),
+        ));
     }
     Ok(exact::number(count))
 }

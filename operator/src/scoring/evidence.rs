@@ -6,7 +6,9 @@ use penin_api::values::Percent;
 use penin_engine::event::{Digest, canonical, content_hash};
 use serde::{Deserialize, Serialize};
 
-use super::{ModelCounts, RatioCounts, Reading, ResourceUse, SourceRecord, TrafficCounts, Unknown, UnknownReason, Window};
+use super::{
+    ModelCounts, RatioCounts, Reading, ResourceUse, SourceRecord, TrafficCounts, Unknown, UnknownReason, Window,
+};
 use crate::adapters::traffic::{ShareCounts, ShareVerdict, assess};
 
 /// Largest snapshot in bytes. One revision with ten pods, fifteen bins and ten groups needs some 0.3 MB.
@@ -48,7 +50,10 @@ impl Measured {
     pub fn ratio(&self, name: &str) -> Result<RatioCounts, Unknown> {
         match self.ratios.get(name) {
             Some(reading) => reading.get().copied(),
-            None => Err(Unknown::new(UnknownReason::NoSource, format_args!("there is no evidence named {name:?}"))),
+            None => Err(Unknown::new(
+                UnknownReason::NoSource,
+                format_args!("there is no evidence named {name:?}"),
+            )),
         }
     }
 }
@@ -82,7 +87,26 @@ impl Evidence {
     /// # Errors
     /// Why they are unknown.
     pub fn candidate_requests_between_samples(&self) -> Result<u64, Unknown> {
-        self.candidate.traffic.get().map(|counts| counts.sent.max(counts.requests))
+        self.candidate
+            .traffic
+            .get()
+            .map(|counts| counts.sent.max(counts.requests))
+    }
+
+    /// Requests that were copied to the candidate, when the traffic was read of the mirror. A mirror whose counters are gone
+    /// while the same proxy still counts the reference copies nothing.
+    ///
+    /// # Errors
+    /// Why they are unknown.
+    pub fn mirrored_requests(&self) -> Result<u64, Unknown> {
+        let proxy_answers = self
+            .reference
+            .as_ref()
+            .is_some_and(|reference| reference.traffic.known().is_some());
+        match self.candidate.traffic.unknown().map(|unknown| unknown.reason) {
+            Some(UnknownReason::Missing | UnknownReason::SeriesVanished) if proxy_answers => Ok(0),
+            _ => self.candidate_requests_between_samples(),
+        }
     }
 
     /// Whether the live share of the candidate agrees with `weight` per cent.
@@ -93,13 +117,17 @@ impl Evidence {
         let candidate = self.candidate.traffic.get()?.requests;
         let reference = match &self.reference {
             Some(reference) => reference.traffic.get()?.requests,
-            None => return Err(Unknown::new(UnknownReason::NoSource, "nothing else serves, so there is no share")),
+            None => {
+                return Err(Unknown::new(
+                    UnknownReason::NoSource,
+                    "nothing else serves, so there is no share",
+                ));
+            }
         };
         let total = super::exact::sum([candidate, reference])?;
         let inconsistent = |error: &dyn std::fmt::Display| Unknown::new(UnknownReason::Inconsistent, error);
         let counts = ShareCounts::new(candidate, total).map_err(|error| inconsistent(&error))?;
-        let weight = Percent::try_from(weight)
-            .map_err(|error| Unknown::new(UnknownReason::InvalidQuery, error))?;
+        let weight = Percent::try_from(weight).map_err(|error| Unknown::new(UnknownReason::InvalidQuery, error))?;
         Ok(assess(weight, counts, min_requests))
     }
 
@@ -108,10 +136,14 @@ impl Evidence {
     /// # Errors
     /// [`UnknownReason::TooLarge`] above [`SNAPSHOT_LIMIT`]: a decision whose evidence cannot be kept cannot be replayed.
     pub fn to_bytes(&self) -> Result<Vec<u8>, Unknown> {
-        let unreadable = |error: &dyn std::fmt::Debug| Unknown::new(UnknownReason::Malformed, format_args!("{error:?}"));
+        let unreadable =
+            |error: &dyn std::fmt::Debug| Unknown::new(UnknownReason::Malformed, format_args!("{error:?}"));
         let bytes = canonical(self).map_err(|error| unreadable(&error))?.into_bytes();
         if bytes.len() > SNAPSHOT_LIMIT {
-            let detail = format!("the evidence has {} bytes, at most {SNAPSHOT_LIMIT} are kept", bytes.len());
+            let detail = format!(
+                "the evidence has {} bytes, at most {SNAPSHOT_LIMIT} are kept",
+                bytes.len()
+            );
             return Err(Unknown::new(UnknownReason::TooLarge, detail));
         }
         Ok(bytes)

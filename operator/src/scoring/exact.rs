@@ -14,10 +14,17 @@ pub fn count(text: &str) -> Result<u64, Unknown> {
     #[expect(clippy::cast_precision_loss, reason = "2^53 - 1 is exact")]
     let largest = LARGEST_COUNT as f64;
     if (0.0..=largest).contains(&value) && value.fract() == 0.0 {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an integer in 0..2^53")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an integer in 0..2^53"
+        )]
         return Ok(value as u64);
     }
-    Err(Unknown::new(UnknownReason::NotAnInteger, format_args!("a counter has the value {text:?}")))
+    Err(Unknown::new(
+        UnknownReason::NotAnInteger,
+        format_args!("a counter has the value {text:?}"),
+    ))
 }
 
 /// A finite number.
@@ -31,13 +38,19 @@ pub fn real(text: &str) -> Result<f64, Unknown> {
     if value.is_finite() {
         Ok(value)
     } else {
-        Err(Unknown::new(UnknownReason::NonFinite, format_args!("a value is {text}")))
+        Err(Unknown::new(
+            UnknownReason::NonFinite,
+            format_args!("a value is {text}"),
+        ))
     }
 }
 
 /// A count as a number, exact because counts stay below 2^53.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "sums of counts round to nearest beyond 2^53, which a ratio may")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "sums of counts round to nearest beyond 2^53, which a ratio may"
+)]
 pub const fn number(count: u64) -> f64 {
     count as f64
 }
@@ -52,7 +65,10 @@ pub fn share(part: u64, whole: u64, what: &str) -> Result<f64, Unknown> {
         return Err(Unknown::new(UnknownReason::Inconsistent, detail));
     }
     if whole == 0 {
-        return Err(Unknown::new(UnknownReason::Undefined, format_args!("{what}: nothing was counted")));
+        return Err(Unknown::new(
+            UnknownReason::Undefined,
+            format_args!("{what}: nothing was counted"),
+        ));
     }
     Ok(number(part) / number(whole))
 }

@@ -23,7 +23,9 @@ use penin_engine::resources::Risk;
 
 use self::sides::{Sides, missing};
 use super::derived::{Derived, Side};
-use super::{Checks, Declared, DeltaSeries, Evidence, ModelCounts, OutsideChecks, Reading, ScoreSettings, Unknown, UnknownReason};
+use super::{
+    Checks, Declared, DeltaSeries, Evidence, ModelCounts, OutsideChecks, Reading, ScoreSettings, Unknown, UnknownReason,
+};
 use crate::workload::PodRequests;
 
 /// What a judgement needs beside the evidence.
@@ -63,7 +65,12 @@ impl Inputs {
     /// The input of a master cycle.
     #[must_use]
     pub fn cycle(&self, candidate: Candidate, stage: Stage, league: Option<LeagueVerdict>) -> CycleInput {
-        CycleInput { candidate, stage, league, ..self.input.clone() }
+        CycleInput {
+            candidate,
+            stage,
+            league,
+            ..self.input.clone()
+        }
     }
 }
 
@@ -105,7 +112,11 @@ pub fn inputs(
     traffic_verified: Option<bool>,
 ) -> Inputs {
     let mut notes = Notes::default();
-    let sides = Sides { chi: &evidence.candidate, kappa: evidence.reference.as_ref(), judgement };
+    let sides = Sides {
+        chi: &evidence.candidate,
+        kappa: evidence.reference.as_ref(),
+        judgement,
+    };
     let ethics = sides.ethics(&mut notes);
     let risk = Risk {
         rho: notes.take("risk.rho", sides.rho()),
@@ -114,12 +125,19 @@ pub fn inputs(
     };
     let metrics = sides.metrics(sides.chi, Side::Candidate, &mut notes);
     let champion = sides.champion();
-    let cost = notes.take("cost", judgement.cost.ok_or_else(|| missing("pods without resource requests")));
+    let cost = notes.take(
+        "cost",
+        judgement.cost.ok_or_else(|| missing("pods without resource requests")),
+    );
     let linf = objective(judgement.config, &metrics, cost);
     let delta = sides.delta(&linf, champion.as_ref());
     let caos = sides.caos(&ethics, &delta, cost, &mut notes);
     let mut sr = sides.sr(&ethics, &delta, cost, &mut notes);
-    let mean = if delta.is_ok() { previous.with(&delta.clone().into()).mean() } else { Num::MISSING };
+    let mean = if delta.is_ok() {
+        previous.with(&delta.clone().into()).mean()
+    } else {
+        Num::MISSING
+    };
     let arms = sides.arms(mean, &linf, champion.as_ref());
     // The axis `ethics` follows from the guard, which is always evaluated: present, before its value is known.
     sr.ethics = Num::new(0.0);
@@ -148,7 +166,14 @@ pub fn inputs(
         guard: Some(guard.status),
         traffic_verified,
     };
-    Inputs { observation, input, guard, linf: linf.into(), delta_linf: delta.into(), unknown: notes.unknown }
+    Inputs {
+        observation,
+        input,
+        guard,
+        linf: linf.into(),
+        delta_linf: delta.into(),
+        unknown: notes.unknown,
+    }
 }
 
 /// L∞ without the guard's flags: how good a revision is, not whether it may be used. The league and the running mean
@@ -161,15 +186,18 @@ fn objective(config: &Config, metrics: &BTreeMap<String, Num>, cost: Num) -> Der
         .map(|metric| Metric {
             name: metric.name.as_str().into(),
             weight: metric.weight,
-            value: metric.normalize.apply(metrics.get(&metric.name).copied().unwrap_or(Num::MISSING)),
+            value: metric
+                .normalize
+                .apply(metrics.get(&metric.name).copied().unwrap_or(Num::MISSING)),
         })
         .collect();
     let linf = linf::aggregate(&list, cost, Num::new(config.linf.cost_penalty), Some(true), Some(true));
     match linf.issues.first() {
         None => Ok(linf.value),
-        Some(issue) => {
-            Err(Unknown::new(UnknownReason::Undefined, format_args!("L∞: {} is {}", issue.field, issue.code)))
-        }
+        Some(issue) => Err(Unknown::new(
+            UnknownReason::Undefined,
+            format_args!("L∞: {} is {}", issue.field, issue.code),
+        )),
     }
 }
 
@@ -200,7 +228,11 @@ fn guarded(
             consent: ethics.consent,
             eco_ok: ethics.eco_ok,
             fairness: ethics.fairness,
-            coherence: if coherence.issues.is_empty() { Num::new(coherence.value) } else { Num::MISSING },
+            coherence: if coherence.issues.is_empty() {
+                Num::new(coherence.value)
+            } else {
+                Num::MISSING
+            },
             cost_increase: Num::from(cost_increase),
             kappa: Num::new(config.caos.kappa),
             unknown: unknown.collect(),

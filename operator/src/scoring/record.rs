@@ -28,7 +28,9 @@ impl Window {
     /// # Errors
     /// [`UnknownReason::InvalidQuery`] when it is empty, backward or longer than [`LONGEST_WINDOW_MS`].
     pub fn new(start_ms: u64, end_ms: u64) -> Result<Self, Unknown> {
-        let length = end_ms.checked_sub(start_ms).filter(|length| (1..=LONGEST_WINDOW_MS).contains(length));
+        let length = end_ms
+            .checked_sub(start_ms)
+            .filter(|length| (1..=LONGEST_WINDOW_MS).contains(length));
         length.map(|_| Self { start_ms, end_ms }).ok_or_else(|| {
             let detail = format!("a window from {start_ms} to {end_ms} ms is empty, backward or longer than 31 days");
             Unknown::new(UnknownReason::InvalidQuery, detail)
@@ -193,20 +195,30 @@ mod tests {
         assert!(Window::new(5, 5).is_err());
         assert!(Window::new(6, 5).is_err());
         assert!(Window::new(0, LONGEST_WINDOW_MS + 1).is_err());
-        assert_eq!(Window::new(0, LONGEST_WINDOW_MS).unwrap().length_ms(), LONGEST_WINDOW_MS);
+        assert_eq!(
+            Window::new(0, LONGEST_WINDOW_MS).unwrap().length_ms(),
+            LONGEST_WINDOW_MS
+        );
     }
 
     #[test]
     fn shared_labels_are_kept_once() {
         let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let gauge = |pairs: &[(&str, &str)]| GaugeRecord { metric: "m".into(), labels: labels(pairs), samples: vec![] };
+        let gauge = |pairs: &[(&str, &str)]| GaugeRecord {
+            metric: "m".into(),
+            labels: labels(pairs),
+            samples: vec![],
+        };
         let mut record = SourceRecord::new("s", "p", Window::new(0, 1).unwrap());
-        record.gauges = vec![gauge(&[("job", "x"), ("pod", "a")]), gauge(&[("job", "x"), ("pod", "b")])];
+        record.gauges = vec![
+            gauge(&[("job", "x"), ("pod", "a")]),
+            gauge(&[("job", "x"), ("pod", "b")]),
+        ];
         let record = record.compacted();
         assert_eq!(record.common_labels, labels(&[("job", "x")]));
-        assert_eq!(record.gauges.iter().map(|g| g.labels.clone()).collect::<Vec<_>>(), [
-            labels(&[("pod", "a")]),
-            labels(&[("pod", "b")])
-        ]);
+        assert_eq!(
+            record.gauges.iter().map(|g| g.labels.clone()).collect::<Vec<_>>(),
+            [labels(&[("pod", "a")]), labels(&[("pod", "b")])]
+        );
     }
 }

@@ -21,9 +21,10 @@ impl DeltaSeries {
     #[must_use]
     pub fn with(self, delta: &Reading<f64>) -> Self {
         match delta {
-            Reading::Known(delta) if delta.is_finite() => {
-                Self { count: self.count.saturating_add(1), sum: self.sum + delta }
-            }
+            Reading::Known(delta) if delta.is_finite() => Self {
+                count: self.count.saturating_add(1),
+                sum: self.sum + delta,
+            },
             _ => self,
         }
     }
@@ -46,7 +47,10 @@ mod tests {
     fn unknown_evaluations_do_not_count() {
         let series = DeltaSeries::default();
         assert_eq!(series.mean(), Num::MISSING);
-        let series = series.with(&Reading::Known(0.25)).with(&Reading::no_source("x")).with(&Reading::Known(f64::NAN));
+        let series = series
+            .with(&Reading::Known(0.25))
+            .with(&Reading::no_source("x"))
+            .with(&Reading::Known(f64::NAN));
         let series = series.with(&Reading::Known(0.75));
         assert_eq!((series.count, series.mean()), (2, Num::new(0.5)));
     }

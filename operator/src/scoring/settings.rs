@@ -91,12 +91,20 @@ impl Declared {
                 author: author.map(str::to_owned),
             };
             let consent = guard.consent.as_ref();
-            declared.consent.extend(consent.map(|c| fact(c.granted, &c.statement, Some(&c.author))));
-            declared.eco.extend(guard.eco.as_ref().map(|e| fact(e.ok, &e.statement, Some(&e.author))));
+            declared
+                .consent
+                .extend(consent.map(|c| fact(c.granted, &c.statement, Some(&c.author))));
+            declared
+                .eco
+                .extend(guard.eco.as_ref().map(|e| fact(e.ok, &e.statement, Some(&e.author))));
             let waiver = guard.ece.as_ref().and_then(|ece| ece.not_applicable.as_ref());
-            declared.calibration_waivers.extend(waiver.map(|w| fact(true, &w.reason, None)));
+            declared
+                .calibration_waivers
+                .extend(waiver.map(|w| fact(true, &w.reason, None)));
             let waiver = guard.rho_bias.as_ref().and_then(|bias| bias.not_applicable.as_ref());
-            declared.group_waivers.extend(waiver.map(|w| fact(true, &w.reason, None)));
+            declared
+                .group_waivers
+                .extend(waiver.map(|w| fact(true, &w.reason, None)));
         }
         declared
     }

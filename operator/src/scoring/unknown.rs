@@ -128,9 +128,18 @@ impl Unknown {
     /// the other side.
     #[must_use]
     pub fn new(reason: UnknownReason, detail: impl fmt::Display) -> Self {
-        let mut text: String = detail.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let mut text: String = detail
+            .to_string()
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
         if text.len() > DETAIL_LIMIT {
-            let end = text.char_indices().map(|(i, _)| i).take_while(|&i| i <= DETAIL_LIMIT - 3).last().unwrap_or(0);
+            let end = text
+                .char_indices()
+                .map(|(i, _)| i)
+                .take_while(|&i| i <= DETAIL_LIMIT - 3)
+                .last()
+                .unwrap_or(0);
             text.truncate(end);
             text.push('…');
         }
@@ -158,7 +167,10 @@ impl<T> Reading<T> {
     /// No source is named for `what`.
     #[must_use]
     pub fn no_source(what: &str) -> Self {
-        Self::Unknown(Unknown::new(UnknownReason::NoSource, format_args!("no source is named for {what}")))
+        Self::Unknown(Unknown::new(
+            UnknownReason::NoSource,
+            format_args!("no source is named for {what}"),
+        ))
     }
 
     /// The value, or a copy of the reason.
@@ -213,7 +225,10 @@ mod tests {
             UnknownReason::InvalidQuery,
             UnknownReason::StaleStart,
         ] {
-            assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{}\"", reason.code()));
+            assert_eq!(
+                serde_json::to_string(&reason).unwrap(),
+                format!("\"{}\"", reason.code())
+            );
         }
     }
 

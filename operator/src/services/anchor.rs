@@ -30,13 +30,20 @@ impl KubeAnchor {
     /// The anchor `name` in `namespace`.
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: impl Into<String>, runtime: Handle) -> Self {
-        Self { api: Api::namespaced(client, namespace), name: name.into(), runtime, known: None }
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.into(),
+            runtime,
+            known: None,
+        }
     }
 
     fn call<T>(&self, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, AnchorError> {
         let answer = self.runtime.block_on(async { tokio::time::timeout(CALL, call).await });
         match answer {
-            Err(_) => Err(AnchorError::Unavailable("the Kubernetes API did not answer in time".to_owned())),
+            Err(_) => Err(AnchorError::Unavailable(
+                "the Kubernetes API did not answer in time".to_owned(),
+            )),
             Ok(Ok(value)) => Ok(value),
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() || status.is_already_exists() => {
                 Err(AnchorError::Conflict)
@@ -56,7 +63,10 @@ impl KubeAnchor {
 
     fn create(&mut self) -> Result<LedgerAnchor, AnchorError> {
         let object = LedgerAnchor {
-            metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                ..ObjectMeta::default()
+            },
             spec: LedgerAnchorSpec::default(),
             status: None,
         };
@@ -104,8 +114,15 @@ fn head_of(object: &LedgerAnchor) -> Result<Option<Head>, AnchorError> {
     match (&status.origin, status.size, &status.root, status.epoch) {
         (None, None, None, None) => Ok(None),
         (Some(origin), Some(size), Some(root), Some(epoch)) => {
-            let root = root.parse().map_err(|_| AnchorError::Unavailable("status.root is no SHA-256".to_owned()))?;
-            Ok(Some(Head { origin: origin.clone(), size: size.get(), root, epoch: epoch.get() }))
+            let root = root
+                .parse()
+                .map_err(|_| AnchorError::Unavailable("status.root is no SHA-256".to_owned()))?;
+            Ok(Some(Head {
+                origin: origin.clone(),
+                size: size.get(),
+                root,
+                epoch: epoch.get(),
+            }))
         }
         _ => Err(AnchorError::Unavailable("status holds half a head".to_owned())),
     }
@@ -116,16 +133,28 @@ mod tests {
     use super::*;
 
     fn anchor(status: Option<LedgerAnchorStatus>) -> LedgerAnchor {
-        LedgerAnchor { metadata: ObjectMeta::default(), spec: LedgerAnchorSpec::default(), status }
+        LedgerAnchor {
+            metadata: ObjectMeta::default(),
+            spec: LedgerAnchorSpec::default(),
+            status,
+        }
     }
 
     #[test]
     fn a_head_survives_the_way_through_the_object_and_half_a_head_is_refused() {
-        let head = Head { origin: "penin.ai/ledger/a/b".to_owned(), size: 7, root: penin_ledger::Digest::of(b"x"), epoch: 3 };
+        let head = Head {
+            origin: "penin.ai/ledger/a/b".to_owned(),
+            size: 7,
+            root: penin_ledger::Digest::of(b"x"),
+            epoch: 3,
+        };
         assert_eq!(head_of(&anchor(Some(status_of(&head)))), Ok(Some(head.clone())));
         assert_eq!(head_of(&anchor(None)), Ok(None));
         assert_eq!(head_of(&anchor(Some(LedgerAnchorStatus::default()))), Ok(None));
-        let half = LedgerAnchorStatus { root: None, ..status_of(&head) };
+        let half = LedgerAnchorStatus {
+            root: None,
+            ..status_of(&head)
+        };
         assert!(head_of(&anchor(Some(half))).is_err());
     }
 }

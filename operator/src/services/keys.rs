@@ -28,7 +28,9 @@ pub enum KeysError {
     #[error("Secret {0} is gone, and the ledger has entries: put the Secret back; a ledger never gets new keys")]
     Gone(String),
     /// The Secret does not hold two keys.
-    #[error("Secret {name}: {problem}; it needs {LOG_KEY} and {ATTESTATION_KEY}, two different Ed25519 keys in PKCS#8 PEM")]
+    #[error(
+        "Secret {name}: {problem}; it needs {LOG_KEY} and {ATTESTATION_KEY}, two different Ed25519 keys in PKCS#8 PEM"
+    )]
     Unusable {
         /// Name of the Secret.
         name: String,
@@ -67,7 +69,10 @@ pub async fn load(client: &Client, namespace: &str, name: &str, may_create: bool
         (ATTESTATION_KEY.to_owned(), ByteString(attestation.as_bytes().to_vec())),
     ]);
     let secret = Secret {
-        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
         data: Some(data),
         immutable: Some(true),
         type_: Some("penin.ai/ledger-keys".to_owned()),
@@ -79,14 +84,19 @@ pub async fn load(client: &Client, namespace: &str, name: &str, may_create: bool
 
 fn parse(name: &str, data: BTreeMap<String, ByteString>) -> Result<Keys, KeysError> {
     let text = |key: &str| {
-        let bytes = data.get(key).ok_or_else(|| unusable(name, format!("{key} is missing")))?;
+        let bytes = data
+            .get(key)
+            .ok_or_else(|| unusable(name, format!("{key} is missing")))?;
         std::str::from_utf8(&bytes.0).map_err(|_| unusable(name, format!("{key} is no text")))
     };
     Keys::from_pkcs8_pem(text(LOG_KEY)?, text(ATTESTATION_KEY)?).map_err(|error| unusable(name, error.to_string()))
 }
 
 fn unusable(name: &str, problem: String) -> KeysError {
-    KeysError::Unusable { name: name.to_owned(), problem }
+    KeysError::Unusable {
+        name: name.to_owned(),
+        problem,
+    }
 }
 
 async fn bounded<T>(name: &str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, KeysError> {
@@ -95,7 +105,10 @@ async fn bounded<T>(name: &str, call: impl Future<Output = Result<T, kube::Error
         Ok(Err(error)) => error.to_string(),
         Err(_) => "no answer in time".to_owned(),
     };
-    Err(KeysError::Api { name: name.to_owned(), problem })
+    Err(KeysError::Api {
+        name: name.to_owned(),
+        problem,
+    })
 }
 
 #[cfg(test)]

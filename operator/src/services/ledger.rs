@@ -80,7 +80,9 @@ pub struct LedgerService {
 
 impl std::fmt::Debug for LedgerService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LedgerService").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("LedgerService")
+            .field("directory", &self.directory)
+            .finish_non_exhaustive()
     }
 }
 
@@ -89,11 +91,22 @@ impl LedgerService {
     #[must_use]
     pub fn new(directory: PathBuf, metrics: Metrics) -> Self {
         let state = State::Closed("it is being opened".to_owned(), None);
-        Self { state: Arc::new(Mutex::new(state)), directory, metrics }
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            directory,
+            metrics,
+        }
     }
 
     /// Opens the ledger for `epoch`, and tries again until it opens or `stop`.
-    pub async fn keep_open(&self, settings: LedgerSettings, client: Client, epoch: u64, clock: Arc<dyn Clock>, stop: CancellationToken) {
+    pub async fn keep_open(
+        &self,
+        settings: LedgerSettings,
+        client: Client,
+        epoch: u64,
+        clock: Arc<dyn Clock>,
+        stop: CancellationToken,
+    ) {
         loop {
             match open(&settings, &client, epoch, clock.as_ref()).await {
                 Ok(ledger) => {
@@ -117,7 +130,10 @@ impl LedgerService {
         let mut state = self.lock();
         // What was queued on disk is found by the ledger; what never reached the disk is handed over.
         if let State::Closed(_, Some(queue)) = &mut *state {
-            tracing::warn!(waiting = queue.in_memory(), "Withdrawals had been queued while the ledger was closed");
+            tracing::warn!(
+                waiting = queue.in_memory(),
+                "Withdrawals had been queued while the ledger was closed"
+            );
         }
         *state = State::Open(Arc::new(ledger));
     }
@@ -149,7 +165,8 @@ impl LedgerService {
             Err(problem) => Some(problem),
             Ok(ledger) => {
                 let health = ledger.health();
-                self.metrics.queued_withdrawals(health.rollbacks_on_disk + health.rollbacks_in_memory);
+                self.metrics
+                    .queued_withdrawals(health.rollbacks_on_disk + health.rollbacks_in_memory);
                 health.failure.map(|failure| failure.to_string())
             }
         }
@@ -162,9 +179,13 @@ impl LedgerService {
     pub async fn state(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
         let ledger = self.open_ledger()?;
         let key = key.to_owned();
-        let read = tokio::task::spawn_blocking(move || ledger.state(&key)).await.map_err(|error| error.to_string())?;
+        let read = tokio::task::spawn_blocking(move || ledger.state(&key))
+            .await
+            .map_err(|error| error.to_string())?;
         // An empty value is what a deleted cycle leaves.
-        Ok(read.map_err(|error| error.to_string())?.filter(|bytes| !bytes.is_empty()))
+        Ok(read
+            .map_err(|error| error.to_string())?
+            .filter(|bytes| !bytes.is_empty()))
     }
 
     /// Appends an entry and waits, at most `patience`, until it is durable and anchored.
@@ -186,8 +207,14 @@ impl LedgerService {
     async fn try_append(&self, draft: Draft, patience: Duration) -> Result<Receipt, AppendError> {
         let ledger = self.open_ledger().map_err(AppendError::Closed)?;
         let ticket = ledger.append(draft);
-        let receipt = tokio::time::timeout(patience, ticket).await.map_err(|_| AppendError::Timeout)??;
-        Ok(Receipt { sequence: receipt.seq, size: receipt.head.size, root: receipt.head.root.to_string() })
+        let receipt = tokio::time::timeout(patience, ticket)
+            .await
+            .map_err(|_| AppendError::Timeout)??;
+        Ok(Receipt {
+            sequence: receipt.seq,
+            size: receipt.head.size,
+            root: receipt.head.root.to_string(),
+        })
     }
 
     /// Queues a withdrawal that the ledger could not take. It is appended when the ledger is well.
@@ -195,9 +222,9 @@ impl LedgerService {
         let mut state = self.lock();
         let queued = match &mut *state {
             State::Open(ledger) => ledger.queue_rollback(draft),
-            State::Closed(_, queue) => {
-                queue.get_or_insert_with(|| RollbackQueue::open(&self.directory)).push(draft)
-            }
+            State::Closed(_, queue) => queue
+                .get_or_insert_with(|| RollbackQueue::open(&self.directory))
+                .push(draft),
         };
         match queued {
             Ok(place) => tracing::warn!(?place, "A withdrawal waits for the ledger"),
@@ -217,8 +244,15 @@ async fn open(settings: &LedgerSettings, client: &Client, epoch: u64, clock: &dy
     let runtime = Handle::current();
     let anchor = KubeAnchor::new(client.clone(), &settings.namespace, settings.anchor.clone(), runtime);
     let is_new = {
-        let mut anchor = KubeAnchor::new(client.clone(), &settings.namespace, settings.anchor.clone(), Handle::current());
-        let anchored = tokio::task::spawn_blocking(move || anchor.load()).await.map_err(|error| error.to_string())?;
+        let mut anchor = KubeAnchor::new(
+            client.clone(),
+            &settings.namespace,
+            settings.anchor.clone(),
+            Handle::current(),
+        );
+        let anchored = tokio::task::spawn_blocking(move || anchor.load())
+            .await
+            .map_err(|error| error.to_string())?;
         anchored.map_err(|error| error.to_string())?.is_none() && is_empty(&settings.directory)
     };
     let keys = keys::load(client, &settings.namespace, &settings.signing_key_secret, is_new)
@@ -232,7 +266,9 @@ async fn open(settings: &LedgerSettings, client: &Client, epoch: u64, clock: &dy
         std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
         Ledger::open(&directory, keys, Box::new(anchor), epoch, options).map_err(|failure| failure.to_string())
     };
-    tokio::task::spawn_blocking(opening).await.map_err(|error| error.to_string())?
+    tokio::task::spawn_blocking(opening)
+        .await
+        .map_err(|error| error.to_string())?
 }
 
 /// Whether no ledger was ever begun in the directory.

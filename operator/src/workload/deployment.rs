@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::{
-    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
-};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -28,8 +26,7 @@ impl Rollout {
             .as_ref()
             .and_then(|spec| spec.min_ready_seconds)
             .unwrap_or(0);
-        let seconds =
-            i32::try_from(progress_deadline.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX);
+        let seconds = i32::try_from(progress_deadline.as_millis().div_ceil(1_000)).unwrap_or(i32::MAX);
         // The API server demands a deadline after the time to availability.
         let progress_deadline_seconds = seconds.max(min_ready_seconds.saturating_add(1));
         Self {

@@ -11,9 +11,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 /// condition as ready, but here it would raise traffic without evidence.
 #[must_use]
 pub fn ready_endpoints<'a>(slices: impl IntoIterator<Item = &'a EndpointSlice>) -> u32 {
-    let endpoints = slices
-        .into_iter()
-        .flat_map(|slice| slice.endpoints.iter().flatten());
+    let endpoints = slices.into_iter().flat_map(|slice| slice.endpoints.iter().flatten());
     let pods: BTreeSet<_> = endpoints
         .filter(|endpoint| is_ready(endpoint))
         .filter_map(identity)
@@ -22,9 +20,10 @@ pub fn ready_endpoints<'a>(slices: impl IntoIterator<Item = &'a EndpointSlice>) 
 }
 
 fn is_ready(endpoint: &Endpoint) -> bool {
-    endpoint.conditions.as_ref().is_some_and(|conditions| {
-        conditions.ready == Some(true) && conditions.terminating != Some(true)
-    })
+    endpoint
+        .conditions
+        .as_ref()
+        .is_some_and(|conditions| conditions.ready == Some(true) && conditions.terminating != Some(true))
 }
 
 /// The pod behind an endpoint, or its first address when no pod is named.

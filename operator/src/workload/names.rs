@@ -22,13 +22,7 @@ pub fn revision_name(cycle: &str, digest: &Digest) -> String {
     }
     let clean: String = cycle
         .chars()
-        .map(|c| {
-            if matches!(c, 'a'..='z' | '0'..='9') {
-                c
-            } else {
-                '-'
-            }
-        })
+        .map(|c| if matches!(c, 'a'..='z' | '0'..='9') { c } else { '-' })
         .collect();
     // A name that starts with a digit is no RFC 1035 label.
     let prefix = if clean.starts_with(|c: char| c.is_ascii_lowercase()) {
@@ -62,10 +56,7 @@ fn short_hash(digest: &Digest) -> String {
 
 /// RFC 1035 label, without regard to its length.
 fn is_dns_label(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
+    text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-'))
 }
 
 #[cfg(test)]

@@ -77,11 +77,7 @@ pub fn pod_requests(template: &PodTemplateSpec) -> Option<PodRequests> {
     let spec = template.spec.as_ref()?;
     let sidecars = spec.init_containers.iter().flatten();
     let sidecars = sidecars.filter(|c| c.restart_policy.as_deref() == Some("Always"));
-    let overhead = |name: &str| {
-        spec.overhead
-            .as_ref()
-            .and_then(|overhead| overhead.get(name))
-    };
+    let overhead = |name: &str| spec.overhead.as_ref().and_then(|overhead| overhead.get(name));
     let mut sum = PodRequests {
         cpu_cores: overhead("cpu").map_or(Some(0.0), |q| quantity_value(q).ok())?,
         memory_bytes: overhead("memory").map_or(Some(0.0), |q| quantity_value(q).ok())?,
@@ -151,14 +147,10 @@ impl Unit {
             return Ok(Self::Binary { power });
         }
         if let Some((_, exponent)) = DECIMAL.iter().find(|(known, _)| *known == suffix) {
-            return Ok(Self::Ten {
-                exponent: *exponent,
-            });
+            return Ok(Self::Ten { exponent: *exponent });
         }
         // `E` alone is exa and was found above; `E3` and `e3` are exponents.
-        let exponent = suffix
-            .strip_prefix(['e', 'E'])
-            .ok_or(QuantityError::Malformed)?;
+        let exponent = suffix.strip_prefix(['e', 'E']).ok_or(QuantityError::Malformed)?;
         exponent
             .parse()
             .map(|exponent| Self::Ten { exponent })

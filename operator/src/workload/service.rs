@@ -45,13 +45,9 @@ pub fn selector_conflicts<'a>(
     pod_labels: &BTreeMap<String, String>,
     cycle_uid: &str,
 ) -> Vec<String> {
-    let others = services
-        .into_iter()
-        .filter(|service| selects(service, pod_labels));
+    let others = services.into_iter().filter(|service| selects(service, pod_labels));
     let others = others.filter(|service| !is_ours(service, pod_labels, cycle_uid));
-    let mut names: Vec<_> = others
-        .filter_map(|service| service.metadata.name.clone())
-        .collect();
+    let mut names: Vec<_> = others.filter_map(|service| service.metadata.name.clone()).collect();
     names.sort_unstable();
     names.truncate(MAX_CONFLICTS);
     names
@@ -59,23 +55,16 @@ pub fn selector_conflicts<'a>(
 
 /// A Service without a selector selects nothing; its endpoints are made by hand.
 fn selects(service: &Service, pod_labels: &BTreeMap<String, String>) -> bool {
-    let selector = service
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.selector.as_ref());
+    let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
     selector.is_some_and(|selector| {
-        !selector.is_empty()
-            && selector
-                .iter()
-                .all(|(key, value)| pod_labels.get(key) == Some(value))
+        !selector.is_empty() && selector.iter().all(|(key, value)| pod_labels.get(key) == Some(value))
     })
 }
 
 fn is_ours(service: &Service, pod_labels: &BTreeMap<String, String>, cycle_uid: &str) -> bool {
     let owners = service.metadata.owner_references.iter().flatten();
     let mut controllers = owners.filter(|owner| owner.controller == Some(true));
-    service.metadata.name.as_ref() == pod_labels.get(LABEL_REVISION)
-        && controllers.any(|owner| owner.uid == cycle_uid)
+    service.metadata.name.as_ref() == pod_labels.get(LABEL_REVISION) && controllers.any(|owner| owner.uid == cycle_uid)
 }
 
 #[cfg(test)]

@@ -101,12 +101,9 @@ pub enum TemplateError {
 /// # Errors
 /// [`TemplateError::Unreadable`] or [`TemplateError::UnknownFields`].
 pub fn parse_target(raw: Value) -> Result<Deployment, TemplateError> {
-    let template = raw
-        .pointer("/spec/template")
-        .cloned()
-        .unwrap_or(Value::Null);
-    let target: Deployment = serde_json::from_value(raw)
-        .map_err(|error| TemplateError::Unreadable(error.to_string()))?;
+    let template = raw.pointer("/spec/template").cloned().unwrap_or(Value::Null);
+    let target: Deployment =
+        serde_json::from_value(raw).map_err(|error| TemplateError::Unreadable(error.to_string()))?;
     let known = serde_json::to_value(target.spec.as_ref().map(|spec| &spec.template))
         .map_err(|error| TemplateError::Unreadable(error.to_string()))?;
     let mut paths = Vec::new();
@@ -144,11 +141,7 @@ fn lost_fields(raw: &Value, known: &Value, path: &str, paths: &mut Vec<String>) 
 ///
 /// # Errors
 /// [`TemplateError`], with the field that is at fault.
-pub fn resolve(
-    target: &Deployment,
-    cycle: &str,
-    overrides: &[ContainerOverride],
-) -> Result<Revision, TemplateError> {
+pub fn resolve(target: &Deployment, cycle: &str, overrides: &[ContainerOverride]) -> Result<Revision, TemplateError> {
     let spec = target.spec.as_ref().ok_or(TemplateError::NoContainers)?;
     let mut template = spec.template.clone();
     let containers = template
@@ -158,28 +151,16 @@ pub fn resolve(
         .filter(|containers| !containers.is_empty());
     apply_overrides(containers.ok_or(TemplateError::NoContainers)?, overrides)?;
 
-    let labels = template
-        .metadata
-        .get_or_insert_default()
-        .labels
-        .get_or_insert_default();
+    let labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
     if labels.contains_key(LABEL_REVISION) {
         return Err(TemplateError::IsRevision);
     }
     let replaced = keys_to_replace(&spec.selector);
-    labels.retain(|key, _| {
-        !replaced.iter().any(|(replaced, _)| replaced == key)
-            && key != LABEL_CYCLE
-            && key != LABEL_TEMPLATE_HASH
-    });
+    labels.retain(|key, _| !replaced.contains_key(key) && key != LABEL_CYCLE && key != LABEL_TEMPLATE_HASH);
     let digest = digest_without_labels(&template, |_, _| true)?;
 
     let name = revision_name(cycle, &digest);
-    let labels = template
-        .metadata
-        .get_or_insert_default()
-        .labels
-        .get_or_insert_default();
+    let labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
     labels.extend(
         replaced
             .into_iter()
@@ -188,11 +169,7 @@ pub fn resolve(
     );
     labels.extend(revision_labels(cycle, &name));
     refuse_selected(&spec.selector, labels)?;
-    Ok(Revision {
-        name,
-        digest,
-        template,
-    })
+    Ok(Revision { name, digest, template })
 }
 
 /// The digest of a revision's template as it stands in the cluster. Equal to [`Revision::digest`] while nobody
@@ -202,9 +179,7 @@ pub fn resolve(
 /// [`TemplateError::NotCanonical`].
 pub fn live_digest(template: &PodTemplateSpec, revision: &str) -> Result<Digest, TemplateError> {
     // Every label that we replaced has the revision's name as its value, which no other label can have.
-    digest_without_labels(template, |key, value| {
-        key != LABEL_CYCLE && value != revision
-    })
+    digest_without_labels(template, |key, value| key != LABEL_CYCLE && value != revision)
 }
 
 fn digest_without_labels(
@@ -214,45 +189,29 @@ fn digest_without_labels(
     let mut template = template.clone();
     if let Some(metadata) = &mut template.metadata {
         let labels = metadata.labels.take().unwrap_or_default();
-        let labels: BTreeMap<_, _> = labels
-            .into_iter()
-            .filter(|(key, value)| keep(key, value))
-            .collect();
+        let labels: BTreeMap<_, _> = labels.into_iter().filter(|(key, value)| keep(key, value)).collect();
         metadata.labels = (!labels.is_empty()).then_some(labels);
     }
     content_hash(&template).map_err(|error| TemplateError::NotCanonical(error.to_string()))
 }
 
 /// Keys of the target's selector that revision pods may not carry as they are, and whether the key stays with
-/// another value. A key that must merely exist is removed: any value would match.
-fn keys_to_replace(selector: &LabelSelector) -> Vec<(String, bool)> {
-    let equal = selector
-        .match_labels
-        .iter()
-        .flatten()
-        .map(|(key, _)| (key.clone(), true));
+/// another value. A key that has only to exist is removed: any value would match.
+fn keys_to_replace(selector: &LabelSelector) -> BTreeMap<String, bool> {
     let expressions = selector.match_expressions.iter().flatten();
-    let expressions = expressions.filter_map(|expression| match expression.operator.as_str() {
-        "In" => Some((expression.key.clone(), true)),
-        "Exists" => Some((expression.key.clone(), false)),
-        _ => None,
-    });
-    let mut keys: BTreeMap<String, bool> = BTreeMap::new();
-    for (key, rewrite) in equal.chain(expressions) {
-        // `Exists` beside another rule for the same key still demands removal.
-        keys.entry(key)
-            .and_modify(|kept| *kept &= rewrite)
-            .or_insert(rewrite);
-    }
-    keys.into_iter().collect()
+    let of = |operator: &'static str| {
+        let expressions = expressions.clone().filter(move |e| e.operator == operator);
+        expressions.map(move |e| (e.key.clone(), operator == "In"))
+    };
+    let labels = selector.match_labels.iter().flatten();
+    let labels = labels.map(|(key, _)| (key.clone(), true));
+    // The last entry of a key counts: another value is enough where one value is asked for.
+    of("Exists").chain(of("In")).chain(labels).collect()
 }
 
-fn refuse_selected(
-    selector: &LabelSelector,
-    labels: &BTreeMap<String, String>,
-) -> Result<(), TemplateError> {
-    let selector = Selector::try_from(selector.clone())
-        .map_err(|error| TemplateError::Unreadable(error.to_string()))?;
+fn refuse_selected(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> Result<(), TemplateError> {
+    let selector =
+        Selector::try_from(selector.clone()).map_err(|error| TemplateError::Unreadable(error.to_string()))?;
     if selector.matches(labels) {
         Err(TemplateError::SelectorTooWide)
     } else {
@@ -260,29 +219,16 @@ fn refuse_selected(
     }
 }
 
-fn apply_overrides(
-    containers: &mut [Container],
-    overrides: &[ContainerOverride],
-) -> Result<(), TemplateError> {
+fn apply_overrides(containers: &mut [Container], overrides: &[ContainerOverride]) -> Result<(), TemplateError> {
     for (index, wanted) in overrides.iter().enumerate() {
-        if overrides
-            .iter()
-            .take(index)
-            .any(|earlier| earlier.name == wanted.name)
-        {
+        if overrides.iter().take(index).any(|earlier| earlier.name == wanted.name) {
             return Err(TemplateError::DuplicateContainer {
                 index,
                 name: wanted.name.clone(),
             });
         }
-        let Some(container) = containers
-            .iter_mut()
-            .find(|container| container.name == wanted.name)
-        else {
-            let known = containers
-                .iter()
-                .map(|container| container.name.clone())
-                .collect();
+        let Some(container) = containers.iter_mut().find(|container| container.name == wanted.name) else {
+            let known = containers.iter().map(|container| container.name.clone()).collect();
             return Err(TemplateError::UnknownContainer {
                 index,
                 name: wanted.name.clone(),
@@ -294,11 +240,7 @@ fn apply_overrides(
     Ok(())
 }
 
-fn apply_override(
-    container: &mut Container,
-    wanted: &ContainerOverride,
-    index: usize,
-) -> Result<(), TemplateError> {
+fn apply_override(container: &mut Container, wanted: &ContainerOverride, index: usize) -> Result<(), TemplateError> {
     if let Some(image) = &wanted.image {
         container.image = Some(image.clone());
     }
@@ -310,18 +252,8 @@ fn apply_override(
     }
     if let Some(wanted) = &wanted.resources {
         let resources = container.resources.get_or_insert_default();
-        merge_quantities(
-            &mut resources.requests,
-            wanted.requests.as_ref(),
-            index,
-            "requests",
-        )?;
-        merge_quantities(
-            &mut resources.limits,
-            wanted.limits.as_ref(),
-            index,
-            "limits",
-        )?;
+        merge_quantities(&mut resources.requests, wanted.requests.as_ref(), index, "requests")?;
+        merge_quantities(&mut resources.limits, wanted.limits.as_ref(), index, "limits")?;
     }
     Ok(())
 }
@@ -335,10 +267,7 @@ fn merge_env(container: &mut Container, wanted: &EnvOverride) {
         value_from: None,
     };
     let variables = container.env.get_or_insert_default();
-    match variables
-        .iter_mut()
-        .find(|present| present.name == wanted.name)
-    {
+    match variables.iter_mut().find(|present| present.name == wanted.name) {
         Some(present) => *present = variable,
         None => variables.push(variable),
     }
@@ -357,9 +286,7 @@ fn merge_quantities(
             resource: resource.clone(),
             error,
         })?;
-        present
-            .get_or_insert_default()
-            .insert(resource.clone(), quantity);
+        present.get_or_insert_default().insert(resource.clone(), quantity);
     }
     Ok(())
 }

@@ -35,9 +35,7 @@ pub(super) async fn collect(client: &Client, namespace: &str) -> String {
         .list(&ListParams::default().limit(MOST_EVENTS))
         .await
     {
-        Ok(events) => events
-            .iter()
-            .for_each(|event| note(&mut text, &event_line(event))),
+        Ok(events) => events.iter().for_each(|event| note(&mut text, &event_line(event))),
         Err(error) => note(&mut text, &format!("events: {error}")),
     }
     text
@@ -65,16 +63,10 @@ async fn describe_pod(text: &mut String, client: &Client, namespace: &str, pod: 
     let status = pod.status.clone().unwrap_or_default();
     note(
         text,
-        &format!(
-            "pod {name}: {}",
-            status.phase.as_deref().unwrap_or("no phase yet")
-        ),
+        &format!("pod {name}: {}", status.phase.as_deref().unwrap_or("no phase yet")),
     );
     for container in status.container_statuses.unwrap_or_default() {
-        note(
-            text,
-            &format!("  container {}: {}", container.name, state(&container)),
-        );
+        note(text, &format!("  container {}: {}", container.name, state(&container)));
         append_log(text, client, namespace, &name, &container.name, false).await;
         if container.restart_count > 0 {
             note(text, "  its log before the last restart:");
@@ -91,11 +83,7 @@ fn state(container: &ContainerStatus) -> String {
             waiting.reason.unwrap_or_default(),
             waiting.message.unwrap_or_default()
         ),
-        (None, Some(ended)) => format!(
-            "ended with {}, {}",
-            ended.exit_code,
-            ended.reason.unwrap_or_default()
-        ),
+        (None, Some(ended)) => format!("ended with {}, {}", ended.exit_code, ended.reason.unwrap_or_default()),
         (None, None) => "running".to_owned(),
     };
     format!(
@@ -104,14 +92,7 @@ fn state(container: &ContainerStatus) -> String {
     )
 }
 
-async fn append_log(
-    text: &mut String,
-    client: &Client,
-    namespace: &str,
-    pod: &str,
-    container: &str,
-    previous: bool,
-) {
+async fn append_log(text: &mut String, client: &Client, namespace: &str, pod: &str, container: &str, previous: bool) {
     let parameters = LogParams {
         container: Some(container.to_owned()),
         previous,

@@ -48,31 +48,25 @@ async fn apply_one(
         (Scope::Cluster, _) => Api::all_with(client.clone(), &resource),
     };
     let parameters = PatchParams::apply(MANAGER).force();
-    api.patch(&object.name_any(), &parameters, &Patch::Apply(&object))
-        .await
+    api.patch(&object.name_any(), &parameters, &Patch::Apply(&object)).await
 }
 
 /// An unknown form of `apiVersion` becomes a kind that discovery does not find.
 fn gvk(types: &TypeMeta) -> GroupVersionKind {
-    GroupVersionKind::try_from(types)
-        .unwrap_or_else(|_| GroupVersionKind::gvk("", &types.api_version, &types.kind))
+    GroupVersionKind::try_from(types).unwrap_or_else(|_| GroupVersionKind::gvk("", &types.api_version, &types.kind))
 }
 
 fn describe(object: &DynamicObject) -> String {
-    let kind = object
-        .types
-        .as_ref()
-        .map_or("object", |types| types.kind.as_str());
+    let kind = object.types.as_ref().map_or("object", |types| types.kind.as_str());
     format!("{kind} {}", object.name_any())
 }
 
 /// Empty documents are skipped; every other one must have apiVersion, kind and a name.
 fn parse(yaml: &str) -> Result<Vec<DynamicObject>, ClusterError> {
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(yaml).map_err(|error| ClusterError::Manifest {
-            position: 1,
-            reason: error.to_string(),
-        })?;
+    let documents: Vec<Value> = serde_saphyr::from_multiple(yaml).map_err(|error| ClusterError::Manifest {
+        position: 1,
+        reason: error.to_string(),
+    })?;
     let mut objects = Vec::with_capacity(documents.len());
     for (index, document) in documents.into_iter().enumerate() {
         if document.is_null() {
@@ -82,8 +76,7 @@ fn parse(yaml: &str) -> Result<Vec<DynamicObject>, ClusterError> {
             position: index + 1,
             reason,
         };
-        let object: DynamicObject =
-            serde_json::from_value(document).map_err(|error| wrong(error.to_string()))?;
+        let object: DynamicObject = serde_json::from_value(document).map_err(|error| wrong(error.to_string()))?;
         if object.types.is_none() {
             return Err(wrong("apiVersion and kind are missing".to_owned()));
         }

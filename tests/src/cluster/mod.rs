@@ -102,11 +102,7 @@ impl Cluster {
         Self::from_script("up.sh", &[], None).await
     }
 
-    async fn from_script(
-        script: &str,
-        arguments: &[&str],
-        private: Option<String>,
-    ) -> Result<Self, ClusterError> {
+    async fn from_script(script: &str, arguments: &[&str], private: Option<String>) -> Result<Self, ClusterError> {
         let output = scripts::run(script, arguments, FIRST_START).await?;
         let kubeconfig = output
             .lines()
@@ -161,14 +157,9 @@ impl Cluster {
     /// # Errors
     /// When a file is missing or the node's container runtime refuses it.
     pub async fn load_images(&self, archives: &[&Path]) -> Result<(), ClusterError> {
-        let paths: Vec<String> = archives
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
+        let paths: Vec<String> = archives.iter().map(|path| path.display().to_string()).collect();
         let arguments: Vec<&str> = paths.iter().map(String::as_str).collect();
-        scripts::run("load-images.sh", &arguments, SHORT_TASK)
-            .await
-            .map(drop)
+        scripts::run("load-images.sh", &arguments, SHORT_TASK).await.map(drop)
     }
 
     /// A command that will run inside the node's network namespace, where names of Services resolve.
@@ -184,11 +175,7 @@ impl Cluster {
     ///
     /// # Errors
     /// When the Service does not exist or has no address.
-    pub async fn service_address(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<IpAddr, ClusterError> {
+    pub async fn service_address(&self, namespace: &str, name: &str) -> Result<IpAddr, ClusterError> {
         let service = Api::<Service>::namespaced(self.client.clone(), namespace)
             .get(name)
             .await?;
@@ -222,13 +209,9 @@ impl Cluster {
 /// # Errors
 /// When it was never built.
 pub fn product_image(name: &str) -> Result<String, ClusterError> {
-    let path: PathBuf = [
-        env!("CARGO_MANIFEST_DIR"),
-        "../target/images",
-        &format!("{name}.ref"),
-    ]
-    .iter()
-    .collect();
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../target/images", &format!("{name}.ref")]
+        .iter()
+        .collect();
     match fs::read_to_string(&path) {
         Ok(reference) => Ok(reference.trim().to_owned()),
         Err(source) => Err(ClusterError::NoImage {

@@ -34,11 +34,7 @@ impl fmt::Debug for TestNamespace {
 }
 
 impl TestNamespace {
-    pub(super) async fn create(
-        client: Client,
-        config: Config,
-        prefix: &str,
-    ) -> Result<Self, ClusterError> {
+    pub(super) async fn create(client: Client, config: Config, prefix: &str) -> Result<Self, ClusterError> {
         let metadata = ObjectMeta {
             generate_name: Some(format!("{prefix}-")),
             ..ObjectMeta::default()
@@ -52,11 +48,7 @@ impl TestNamespace {
             .await?;
         let name = created.metadata.name.unwrap_or_default();
         // From here on the namespace goes with the value, whatever fails.
-        let this = Self {
-            name,
-            client,
-            config,
-        };
+        let this = Self { name, client, config };
         // A pod made before its service account exists is refused.
         let accounts = Api::<ServiceAccount>::namespaced(this.client.clone(), &this.name);
         let what = format!("the default service account of namespace {}", this.name);
@@ -103,9 +95,7 @@ impl Drop for TestNamespace {
         // The test's runtime cannot be waited for here, and may be ending: a thread brings its own,
         // with a client that belongs to it.
         let farewell = thread::spawn(move || {
-            let runtime = runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
+            let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let client = Client::try_from(config).map_err(std::io::Error::other)?;
                 timeout(FAREWELL, leave(client, &name, failed))

@@ -15,9 +15,7 @@ use super::error::ClusterError;
 const LONGEST_OUTPUT: usize = 16 * 1024;
 
 fn path(script: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "cluster", script]
-        .iter()
-        .collect()
+    [env!("CARGO_MANIFEST_DIR"), "cluster", script].iter().collect()
 }
 
 /// A script as a command that is killed with its handle and reads nothing.
@@ -32,11 +30,7 @@ pub(super) fn command(script: &str) -> Command {
 }
 
 /// Runs a script to its end and returns what it printed on standard output.
-pub(super) async fn run(
-    script: &str,
-    arguments: &[&str],
-    limit: Duration,
-) -> Result<String, ClusterError> {
+pub(super) async fn run(script: &str, arguments: &[&str], limit: Duration) -> Result<String, ClusterError> {
     let output = timeout(limit, command(script).args(arguments).output())
         .await
         .map_err(|_| ClusterError::Slow {
@@ -47,20 +41,12 @@ pub(super) async fn run(
             script: script.to_owned(),
             source,
         })?;
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = output;
+    let Output { status, stdout, stderr } = output;
     let stdout = String::from_utf8_lossy(&stdout).into_owned();
     if status.success() {
         return Ok(stdout);
     }
-    let output = last_bytes(
-        &format!("{stdout}{}", String::from_utf8_lossy(&stderr)),
-        LONGEST_OUTPUT,
-    )
-    .to_owned();
+    let output = last_bytes(&format!("{stdout}{}", String::from_utf8_lossy(&stderr)), LONGEST_OUTPUT).to_owned();
     Err(ClusterError::Script {
         script: script.to_owned(),
         output,
@@ -75,10 +61,7 @@ pub(super) fn run_blocking(script: &str, arguments: &[&str]) {
         .output();
     match result {
         Ok(output) if output.status.success() => {}
-        Ok(output) => eprintln!(
-            "{script} failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
+        Ok(output) => eprintln!("{script} failed: {}", String::from_utf8_lossy(&output.stderr)),
         Err(error) => eprintln!("{script} could not be run: {error}"),
     }
 }
@@ -133,24 +116,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_carries_the_scripts_own_words() {
-        let error = run(
-            "control-plane.sh",
-            &["up", "No Name"],
-            Duration::from_secs(60),
-        )
-        .await
-        .unwrap_err();
-        assert!(
-            error.to_string().contains("'No Name' is not a name"),
-            "{error}"
-        );
+        let error = run("control-plane.sh", &["up", "No Name"], Duration::from_secs(60))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("'No Name' is not a name"), "{error}");
     }
 
     #[tokio::test]
     async fn a_script_that_does_not_end_is_given_up() {
-        let error = run("control-plane.sh", &["list"], Duration::ZERO)
-            .await
-            .unwrap_err();
+        let error = run("control-plane.sh", &["list"], Duration::ZERO).await.unwrap_err();
         assert!(matches!(error, ClusterError::Slow { .. }), "{error}");
     }
 }

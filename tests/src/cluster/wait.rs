@@ -42,11 +42,7 @@ pub struct WaitError {
 /// assert_eq!(found, Ok(3));
 /// # }
 /// ```
-pub async fn wait_until<T, E, L, F>(
-    what: &str,
-    limit: Duration,
-    mut look: L,
-) -> Result<T, WaitError>
+pub async fn wait_until<T, E, L, F>(what: &str, limit: Duration, mut look: L) -> Result<T, WaitError>
 where
     L: FnMut() -> F,
     F: Future<Output = Result<T, E>>,
@@ -97,23 +93,17 @@ mod tests {
 
     #[tokio::test]
     async fn says_what_it_saw_last() {
-        let error = wait_until("rain", Duration::from_millis(250), || {
-            ready(Err::<(), _>("sun"))
-        })
-        .await
-        .unwrap_err();
+        let error = wait_until("rain", Duration::from_millis(250), || ready(Err::<(), _>("sun")))
+            .await
+            .unwrap_err();
         assert_eq!(error.to_string(), "waited 0.25 s for rain; last seen: sun");
     }
 
     #[tokio::test]
     async fn cuts_off_a_look_that_hangs() {
-        let error = wait_until(
-            "an answer",
-            Duration::from_secs(3),
-            pending::<Result<(), String>>,
-        )
-        .await
-        .unwrap_err();
+        let error = wait_until("an answer", Duration::from_secs(3), pending::<Result<(), String>>)
+            .await
+            .unwrap_err();
         assert!(error.last_seen.contains("did not end"), "{error}");
     }
 }

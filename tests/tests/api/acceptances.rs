@@ -21,10 +21,7 @@ pub fn acceptances() -> Vec<(String, Edit)> {
     let mut cases = Vec::new();
     for (base, lines) in table {
         for Line { at, to } in lines {
-            cases.extend(
-                to.into_iter()
-                    .map(|value| (base.clone(), Edit::set(&at, value))),
-            );
+            cases.extend(to.into_iter().map(|value| (base.clone(), Edit::set(&at, value))));
         }
     }
     cases

@@ -31,22 +31,13 @@ pub fn shrinks() -> Vec<(Value, &'static str)> {
         head
     };
     vec![
-        (
-            head("ledger.example", "9", 'c', "10"),
-            "`status.size` must not fall",
-        ),
-        (
-            head("ledger.example", "0", 'c', "10"),
-            "`status.size` must not fall",
-        ),
+        (head("ledger.example", "9", 'c', "10"), "`status.size` must not fall"),
+        (head("ledger.example", "0", 'c', "10"), "`status.size` must not fall"),
         (
             head("ledger.example", "10", 'c', "10"),
             "`status.root` must not change while",
         ),
-        (
-            head("ledger.example", "11", 'c', "9"),
-            "`status.epoch` must not fall",
-        ),
+        (head("ledger.example", "11", 'c', "9"), "`status.epoch` must not fall"),
         (
             head("other.example", "11", 'c', "10"),
             "`status.origin` must not change",
@@ -59,10 +50,7 @@ pub fn shrinks() -> Vec<(Value, &'static str)> {
         (Value::Null, "`status` must not be removed"),
         (head("ledger.example", "011", 'c', "10"), "status.size"),
         (head("ledger.example", "-1", 'c', "10"), "status.size"),
-        (
-            head("ledger.example", "18446744073709551616", 'c', "10"),
-            "status.size",
-        ),
+        (head("ledger.example", "18446744073709551616", 'c', "10"), "status.size"),
         (head("ledger.example", "11", 'C', "10"), "status.root"),
     ]
 }

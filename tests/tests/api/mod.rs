@@ -52,36 +52,20 @@ pub fn edited(object: &Value, edits: &[Edit]) -> Value {
     let mut object = object.clone();
     for edit in edits {
         let (parent, key) = edit.pointer.rsplit_once('/').unwrap();
-        let parent = parent
-            .split('/')
-            .skip(1)
-            .fold(&mut object, |value, key| match value {
-                Value::Array(items) => &mut items[key.parse::<usize>().unwrap()],
-                value => value
-                    .as_object_mut()
-                    .unwrap()
-                    .entry(key)
-                    .or_insert_with(|| json!({})),
-            });
+        let parent = parent.split('/').skip(1).fold(&mut object, |value, key| match value {
+            Value::Array(items) => &mut items[key.parse::<usize>().unwrap()],
+            value => value.as_object_mut().unwrap().entry(key).or_insert_with(|| json!({})),
+        });
         match (parent, &edit.value) {
             (Value::Array(items), Some(value)) if key == "-" => items.push(value.clone()),
             (Value::Array(items), Some(value)) => {
                 items[key.parse::<usize>().unwrap()] = value.clone();
             }
             (Value::Array(items), None) => drop(items.remove(key.parse().unwrap())),
-            (parent, Some(value)) => drop(
-                parent
-                    .as_object_mut()
-                    .unwrap()
-                    .insert(key.to_owned(), value.clone()),
-            ),
+            (parent, Some(value)) => drop(parent.as_object_mut().unwrap().insert(key.to_owned(), value.clone())),
             (parent, None) => {
                 let taken = parent.as_object_mut().unwrap().remove(key);
-                assert!(
-                    taken.is_some(),
-                    "{} is not there to be removed",
-                    edit.pointer
-                );
+                assert!(taken.is_some(), "{} is not there to be removed", edit.pointer);
             }
         }
     }
@@ -103,18 +87,12 @@ pub fn examples() -> Vec<(String, Value)> {
     let mut names: Vec<String> = fs::read_dir(folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "yaml")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
     assert!(names.len() >= 5, "{names:?}");
-    names
-        .into_iter()
-        .map(|name| (name.clone(), example(&name)))
-        .collect()
+    names.into_iter().map(|name| (name.clone(), example(&name))).collect()
 }
 
 /// A table beside this file.
@@ -168,10 +146,7 @@ impl Server {
     }
 }
 
-async fn install(
-    definitions: &Api<CustomResourceDefinition>,
-    definition: &CustomResourceDefinition,
-) {
+async fn install(definitions: &Api<CustomResourceDefinition>, definition: &CustomResourceDefinition) {
     let name = definition.name_any();
     let before = definitions.get_opt(&name).await.unwrap();
     let params = PatchParams::apply("api-rules").force();
@@ -180,10 +155,7 @@ async fn install(
         .await
         .unwrap();
     let established = await_condition(definitions.clone(), &name, conditions::is_crd_established());
-    tokio::time::timeout(ESTABLISHED, established)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(ESTABLISHED, established).await.unwrap().unwrap();
     if before.is_some_and(|before| before.meta().generation != after.meta().generation) {
         // A definition that was served before says nothing about when its new text is.
         tokio::time::sleep(RELOADED).await;

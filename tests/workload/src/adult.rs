@@ -154,10 +154,7 @@ pub fn test_split() -> Result<Vec<Row>, DataError> {
 /// [`DataError`] with line and column of the first fault.
 pub fn parse(text: &str) -> Result<Vec<Row>, DataError> {
     let mut categories: Vec<(&str, Vec<&str>)> = Vec::new();
-    let mut lines = text
-        .lines()
-        .enumerate()
-        .map(|(index, line)| (index + 1, line));
+    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
     loop {
         let (number, line) = lines.next().unwrap_or((0, ""));
         match line.strip_prefix('#') {
@@ -176,16 +173,11 @@ pub fn parse(text: &str) -> Result<Vec<Row>, DataError> {
 }
 
 fn parse_row(line: usize, text: &str, categories: &[(&str, Vec<&str>)]) -> Result<Row, DataError> {
-    let fault = |column, reason| DataError::Cell {
-        line,
-        column,
-        reason,
-    };
+    let fault = |column, reason| DataError::Cell { line, column, reason };
     let mut cells = text.split(',');
     let mut number = |column: &'static str| {
         let cell = cells.next().unwrap_or_default();
-        cell.parse::<u32>()
-            .map_err(|_| fault(column, "not a number"))
+        cell.parse::<u32>().map_err(|_| fault(column, "not a number"))
     };
     let category = |column: &'static str, index: u32| {
         let (_, values) = categories.iter().find(|(name, _)| *name == column)?;
@@ -193,9 +185,7 @@ fn parse_row(line: usize, text: &str, categories: &[(&str, Vec<&str>)]) -> Resul
             .get(usize::try_from(index).ok()?)
             .map(|value| (*value).to_owned())
     };
-    let category = |column: &'static str, index: u32| {
-        category(column, index).ok_or(fault(column, "no such category"))
-    };
+    let category = |column: &'static str, index: u32| category(column, index).ok_or(fault(column, "no such category"));
     // Cells are taken in the order of HEADER.
     let features = Features {
         age: number("age")?,
@@ -239,27 +229,17 @@ mod tests {
 
     #[test]
     fn damage_is_named_by_line_and_column() {
-        let head = "#workclass=a|b\n#marital_status=m\n#occupation=o\n#relationship=r\n#race=x\n#sex=f\n#native_country=n";
+        let head =
+            "#workclass=a|b\n#marital_status=m\n#occupation=o\n#relationship=r\n#race=x\n#sex=f\n#native_country=n";
         let file = |row: &str| format!("{head}\n{HEADER}\n{row}\n");
         assert_eq!(
-            parse(&file("1,1,2,0,0,0,0,0,0,0,9,0,1")).unwrap()[0]
-                .features
-                .workclass,
+            parse(&file("1,1,2,0,0,0,0,0,0,0,9,0,1")).unwrap()[0].features.workclass,
             "b"
         );
         for (row, message) in [
-            (
-                "1,2,2,0,0,0,0,0,0,0,9,0,1",
-                "line 9: cell workclass: no such category",
-            ),
-            (
-                "1,1,-2,0,0,0,0,0,0,0,9,0,1",
-                "line 9: cell education_num: not a number",
-            ),
-            (
-                "1,1,2,0,0,0,0,0,0,0,9,0",
-                "line 9: cell income_above_50k: not a number",
-            ),
+            ("1,2,2,0,0,0,0,0,0,0,9,0,1", "line 9: cell workclass: no such category"),
+            ("1,1,-2,0,0,0,0,0,0,0,9,0,1", "line 9: cell education_num: not a number"),
+            ("1,1,2,0,0,0,0,0,0,0,9,0", "line 9: cell income_above_50k: not a number"),
             (
                 "1,1,2,0,0,0,0,0,0,0,9,0,2",
                 "line 9: cell income_above_50k: neither 0 nor 1",
@@ -271,10 +251,7 @@ mod tests {
         ] {
             assert_eq!(parse(&file(row)).unwrap_err().to_string(), message);
         }
-        assert!(matches!(
-            parse("").unwrap_err(),
-            DataError::Columns { line: 0 }
-        ));
+        assert!(matches!(parse("").unwrap_err(), DataError::Columns { line: 0 }));
         assert!(matches!(
             parse("age,sex\n1,2").unwrap_err(),
             DataError::Columns { line: 1 }

@@ -29,9 +29,7 @@ impl Defect {
     /// evenly, so that their share is the same in any long window.
     #[must_use]
     pub fn strikes(self, index: u64) -> bool {
-        let Self::FeatureCacheExpiry {
-            failing_permille, ..
-        } = self;
+        let Self::FeatureCacheExpiry { failing_permille, .. } = self;
         let position = index % 1_000;
         (position + 1) * failing_permille / 1_000 > position * failing_permille / 1_000
     }
@@ -57,17 +55,13 @@ mod tests {
     #[test]
     fn it_fails_exactly_its_share_and_evenly() {
         for permille in [0, 1, 37, 100, 999, 1_000] {
-            let struck = |range: std::ops::Range<u64>| {
-                range.filter(|&i| defect(permille).strikes(i)).count() as u64
-            };
+            let struck = |range: std::ops::Range<u64>| range.filter(|&i| defect(permille).strikes(i)).count() as u64;
             assert_eq!(struck(0..1_000), permille);
             assert_eq!(struck(7..5_007), 5 * permille);
         }
         for start in 0..2_000 {
             assert_eq!(
-                (start..start + 10)
-                    .filter(|&i| defect(100).strikes(i))
-                    .count(),
+                (start..start + 10).filter(|&i| defect(100).strikes(i)).count(),
                 1,
                 "from {start}"
             );

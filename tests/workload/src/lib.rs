@@ -54,9 +54,7 @@ pub struct LabelAnswer {
 /// # Errors
 /// A message that says what is expected.
 pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
-    let duration: jiff::SignedDuration = text
-        .parse()
-        .map_err(|error: jiff::Error| error.to_string())?;
+    let duration: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
     std::time::Duration::try_from(duration)
         .ok()
         .filter(|duration| *duration <= std::time::Duration::from_hours(24))

@@ -56,10 +56,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
         "penin_model_info",
         "The served model: name and SHA-256 digest of its weights file.",
         [(
-            vec![
-                ("model", scrape.model.to_owned()),
-                ("digest", scrape.digest.to_owned()),
-            ],
+            vec![("model", scrape.model.to_owned()), ("digest", scrape.digest.to_owned())],
             1.0,
         )],
     ));
@@ -95,8 +92,7 @@ fn predictions(counters: &Counters) -> [MetricFamily; 3] {
 }
 
 fn quality(counters: &Counters, groups: &[String]) -> [MetricFamily; 5] {
-    let calibration =
-        |read: fn(&CalibrationBin) -> u64| by_bin(counters.calibration.map(|bin| read(&bin)));
+    let calibration = |read: fn(&CalibrationBin) -> u64| by_bin(counters.calibration.map(|bin| read(&bin)));
     [
         counter(
             "penin_model_calibration_samples_total",
@@ -224,14 +220,8 @@ fn single(name: &str, help: &str, value: u64) -> MetricFamily {
     counter(name, help, [(vec![], value)])
 }
 
-fn counter(
-    name: &str,
-    help: &str,
-    series: impl IntoIterator<Item = (Labels, u64)>,
-) -> MetricFamily {
-    let series = series
-        .into_iter()
-        .map(|(labels, value)| (labels, to_f64(value)));
+fn counter(name: &str, help: &str, series: impl IntoIterator<Item = (Labels, u64)>) -> MetricFamily {
+    let series = series.into_iter().map(|(labels, value)| (labels, to_f64(value)));
     family(name, help, MetricType::COUNTER, series)
 }
 
@@ -239,12 +229,7 @@ fn gauge(name: &str, help: &str, series: impl IntoIterator<Item = (Labels, f64)>
     family(name, help, MetricType::GAUGE, series)
 }
 
-fn family(
-    name: &str,
-    help: &str,
-    kind: MetricType,
-    series: impl IntoIterator<Item = (Labels, f64)>,
-) -> MetricFamily {
+fn family(name: &str, help: &str, kind: MetricType, series: impl IntoIterator<Item = (Labels, f64)>) -> MetricFamily {
     let metrics = series.into_iter().map(|(labels, value)| {
         let pairs = labels.into_iter().map(|(name, value)| {
             let mut pair = LabelPair::default();

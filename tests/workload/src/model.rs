@@ -155,10 +155,7 @@ impl Model {
         }
         for (feature, offsets) in &self.weights.categorical {
             // A category that training never saw has no weight, as in one-hot encoders.
-            logit += offsets
-                .get(features.category(*feature))
-                .copied()
-                .unwrap_or(0.0);
+            logit += offsets.get(features.category(*feature)).copied().unwrap_or(0.0);
         }
         1.0 / (1.0 + (-logit).exp())
     }
@@ -220,12 +217,9 @@ fn check(weights: &WeightsFile) -> Result<(), ModelError> {
     check_weights(weights)?;
     check_thresholds(&weights.thresholds)?;
     match weights.defect {
-        Some(Defect::FeatureCacheExpiry {
-            failing_permille, ..
-        }) if failing_permille > 1_000 => refuse(
-            "defect.failing_permille",
-            "a number from 0 to 1000 is expected",
-        ),
+        Some(Defect::FeatureCacheExpiry { failing_permille, .. }) if failing_permille > 1_000 => {
+            refuse("defect.failing_permille", "a number from 0 to 1000 is expected")
+        }
         _ => Ok(()),
     }
 }
@@ -257,16 +251,10 @@ fn check_thresholds(thresholds: &BTreeMap<String, f64>) -> Result<(), ModelError
     }
     for (group, threshold) in thresholds {
         if !is_name(group) {
-            return refuse(
-                "thresholds",
-                "names of 1 to 64 visible ASCII characters are expected",
-            );
+            return refuse("thresholds", "names of 1 to 64 visible ASCII characters are expected");
         }
         if !(0.0..=1.0).contains(threshold) {
-            return refuse(
-                format!("thresholds.{group}"),
-                "a number from 0 to 1 is expected",
-            );
+            return refuse(format!("thresholds.{group}"), "a number from 0 to 1 is expected");
         }
     }
     Ok(())
@@ -326,10 +314,7 @@ mod tests {
 
     #[test]
     fn a_group_without_threshold_is_refused_with_those_that_have_one() {
-        let refused = parse(&weights())
-            .unwrap()
-            .predict(&person("White", "x"))
-            .unwrap_err();
+        let refused = parse(&weights()).unwrap().predict(&person("White", "x")).unwrap_err();
         assert_eq!(
             refused.to_string(),
             "field Sex: no decision threshold for this value; known are Female, Male"
@@ -342,22 +327,13 @@ mod tests {
         file["intercept"] = json!(-1.0);
         file["thresholds"]["Female"] = json!(0.5);
         let model = parse(&file).unwrap();
-        assert!(
-            !model
-                .predict(&person("Martian", "Female"))
-                .unwrap()
-                .selected
-        );
+        assert!(!model.predict(&person("Martian", "Female")).unwrap().selected);
     }
 
     #[test]
     fn faults_of_a_weights_file_are_named_by_field() {
         for (pointer, value, message) in [
-            (
-                "/schema",
-                json!("2"),
-                "schema: penin-workload/1 is the only one known",
-            ),
+            ("/schema", json!("2"), "schema: penin-workload/1 is the only one known"),
             ("/name", json!(""), "name: 1 to 64"),
             ("/name", json!("a b"), "name: 1 to 64"),
             ("/intercept", json!(1e9), "intercept: a number from"),
@@ -368,16 +344,8 @@ mod tests {
                 "categorical.Race.White: a number from",
             ),
             ("/thresholds", json!({}), "thresholds: 1 to 16"),
-            (
-                "/thresholds/Male",
-                json!(1.1),
-                "thresholds.Male: a number from 0 to 1",
-            ),
-            (
-                "/numeric",
-                json!({"shoe_size": 1.0}),
-                "unknown variant `shoe_size`",
-            ),
+            ("/thresholds/Male", json!(1.1), "thresholds.Male: a number from 0 to 1"),
+            ("/numeric", json!({"shoe_size": 1.0}), "unknown variant `shoe_size`"),
         ] {
             let mut file = weights();
             *file.pointer_mut(pointer).unwrap() = value;
@@ -385,8 +353,7 @@ mod tests {
             assert!(error.contains(message), "{pointer}: {error}");
         }
         let mut file = weights();
-        file["defect"] =
-            json!({"kind": "FeatureCacheExpiry", "after_seconds": 1, "failing_permille": 1001});
+        file["defect"] = json!({"kind": "FeatureCacheExpiry", "after_seconds": 1, "failing_permille": 1001});
         assert!(
             parse(&file)
                 .err()

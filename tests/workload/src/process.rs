@@ -37,9 +37,7 @@ pub fn usage() -> Usage {
 }
 
 fn resident_bytes(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kibibytes.checked_mul(1024)
 }
@@ -54,35 +52,24 @@ pub fn limits() -> Limits {
 /// Limits below a cgroup mount, by the lines `id:controllers:path` of `/proc/<pid>/cgroup`.
 fn limits_below(root: &Path, membership: &str) -> Limits {
     let unified = folders(root, "", membership, str::is_empty);
-    let memory = folders(root, "memory", membership, |controllers| {
-        has(controllers, "memory")
-    });
-    let cpu = folders(root, "cpu", membership, |controllers| {
-        has(controllers, "cpu")
-    });
-    let combined = folders(root, "cpu,cpuacct", membership, |controllers| {
-        has(controllers, "cpu")
-    });
+    let memory = folders(root, "memory", membership, |controllers| has(controllers, "memory"));
+    let cpu = folders(root, "cpu", membership, |controllers| has(controllers, "cpu"));
+    let combined = folders(root, "cpu,cpuacct", membership, |controllers| has(controllers, "cpu"));
     let memory_bytes = first(&unified, |folder| number(&folder.join("memory.max")))
-        .or_else(|| {
-            first(&memory, |folder| {
-                number(&folder.join("memory.limit_in_bytes"))
-            })
-        })
+        .or_else(|| first(&memory, |folder| number(&folder.join("memory.limit_in_bytes"))))
         // Version 1 says "no limit" with the largest page-aligned number.
         .filter(|&bytes| bytes < 1 << 62);
-    let cpu_cores =
-        first(&unified, |folder| quota(&read(&folder.join("cpu.max"))?)).or_else(|| {
-            let folders: Vec<_> = cpu.into_iter().chain(combined).collect();
-            first(&folders, |folder| {
-                let quota_us = read(&folder.join("cpu.cfs_quota_us"))?;
-                quota(&format!(
-                    "{} {}",
-                    quota_us.trim(),
-                    read(&folder.join("cpu.cfs_period_us"))?
-                ))
-            })
-        });
+    let cpu_cores = first(&unified, |folder| quota(&read(&folder.join("cpu.max"))?)).or_else(|| {
+        let folders: Vec<_> = cpu.into_iter().chain(combined).collect();
+        first(&folders, |folder| {
+            let quota_us = read(&folder.join("cpu.cfs_quota_us"))?;
+            quota(&format!(
+                "{} {}",
+                quota_us.trim(),
+                read(&folder.join("cpu.cfs_period_us"))?
+            ))
+        })
+    });
     Limits {
         memory_bytes,
         cpu_cores,
@@ -91,21 +78,12 @@ fn limits_below(root: &Path, membership: &str) -> Limits {
 
 /// Where the files of a controller may lie: below the process's own path, or, in a container that sees
 /// only its own part of the hierarchy, at the mount itself.
-fn folders(
-    root: &Path,
-    mount: &str,
-    membership: &str,
-    wanted: impl Fn(&str) -> bool,
-) -> Vec<PathBuf> {
+fn folders(root: &Path, mount: &str, membership: &str, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
     let mount = root.join(mount);
     let own = membership.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         let controllers = parts.next()?;
-        wanted(controllers).then(|| {
-            parts
-                .next()
-                .map(|path| mount.join(path.trim_start_matches('/')))
-        })?
+        wanted(controllers).then(|| parts.next().map(|path| mount.join(path.trim_start_matches('/'))))?
     });
     own.into_iter().chain([mount]).collect()
 }
@@ -156,11 +134,7 @@ mod tests {
     }
 
     /// Files, membership and what must come out of them.
-    type Case = (
-        &'static [(&'static str, &'static str)],
-        &'static str,
-        Limits,
-    );
+    type Case = (&'static [(&'static str, &'static str)], &'static str, Limits);
 
     const CASES: &[Case] = &[
         // Version 2 in a container with its own cgroup namespace.
@@ -174,10 +148,7 @@ mod tests {
         ),
         // Version 2 seen from the host, without limits.
         (
-            &[
-                ("pods/a/memory.max", "max\n"),
-                ("pods/a/cpu.max", "max 100000\n"),
-            ],
+            &[("pods/a/memory.max", "max\n"), ("pods/a/cpu.max", "max 100000\n")],
             "0::/pods/a\n",
             Limits {
                 memory_bytes: None,

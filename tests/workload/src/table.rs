@@ -147,16 +147,8 @@ mod tests {
         table.insert("a", pending(0));
         table.insert("b", pending(0));
         table.label("a");
-        assert_eq!(
-            table.insert("c", pending(0)),
-            Inserted::Waiting,
-            "a had its label"
-        );
-        assert_eq!(
-            table.insert("d", pending(0)),
-            Inserted::Evicted,
-            "b had none"
-        );
+        assert_eq!(table.insert("c", pending(0)), Inserted::Waiting, "a had its label");
+        assert_eq!(table.insert("d", pending(0)), Inserted::Evicted, "b had none");
         assert_eq!(table.label("a"), Joined::Unknown);
         assert_eq!(table.label("b"), Joined::Unknown);
         assert_eq!(table.waiting(), 2);

@@ -89,10 +89,7 @@ impl Tally {
         let bin = bin_of(prediction.probability);
         counters.predictions += 1;
         add(counters.scores.get_mut(bin), 1);
-        add(
-            counters.selections.get_mut(bin),
-            u64::from(prediction.selected),
-        );
+        add(counters.selections.get_mut(bin), u64::from(prediction.selected));
         let Some(id) = id else {
             counters.without_id += 1;
             return;
@@ -259,17 +256,11 @@ mod tests {
         assert_eq!(counters.duplicate_predictions, 1);
         assert_eq!(counters.labelled, 1);
         assert_eq!(counters.duplicate_labels, 1);
-        assert_eq!(
-            counters.unknown_labels, 2,
-            "x was never predicted, b was given up"
-        );
+        assert_eq!(counters.unknown_labels, 2, "x was never predicted, b was given up");
         assert_eq!(counters.lost, 1);
         assert_eq!(counters.groups[0].fn_, 1);
         // The account that the documentation promises.
         let joinable = counters.predictions - counters.without_id - counters.duplicate_predictions;
-        assert_eq!(
-            joinable,
-            counters.labelled + counters.lost + tally.waiting() as u64
-        );
+        assert_eq!(joinable, counters.labelled + counters.lost + tally.waiting() as u64);
     }
 }

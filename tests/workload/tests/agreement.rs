@@ -73,10 +73,7 @@ fn models() -> Vec<(Entry, Model)> {
 fn play(model: &Model, rows: &[Row]) -> Counters {
     let mut tally = Tally::new(model.groups().len(), NonZeroUsize::new(rows.len()).unwrap());
     for (index, row) in rows.iter().enumerate() {
-        tally.predicted(
-            Some(&index.to_string()),
-            model.predict(&row.features).unwrap(),
-        );
+        tally.predicted(Some(&index.to_string()), model.predict(&row.features).unwrap());
     }
     for (index, row) in rows.iter().enumerate() {
         tally.labelled(&index.to_string(), row.label);
@@ -88,15 +85,8 @@ fn play(model: &Model, rows: &[Row]) -> Counters {
 fn the_manifest_names_every_committed_file_and_its_digest() {
     let manifest = manifest();
     let split = std::fs::read(folder("data/adult-test.csv")).unwrap();
-    assert_eq!(
-        digest_of(&split),
-        format!("sha256:{}", manifest.test_split_sha256)
-    );
-    let mut listed: Vec<String> = manifest
-        .models
-        .values()
-        .map(|entry| entry.file.clone())
-        .collect();
+    assert_eq!(digest_of(&split), format!("sha256:{}", manifest.test_split_sha256));
+    let mut listed: Vec<String> = manifest.models.values().map(|entry| entry.file.clone()).collect();
     listed.push("manifest.json".into());
     let mut present: Vec<String> = std::fs::read_dir(folder("models"))
         .unwrap()
@@ -113,10 +103,7 @@ fn the_manifest_names_every_committed_file_and_its_digest() {
 
 #[test]
 fn no_two_models_have_the_same_digest() {
-    let mut digests: Vec<_> = models()
-        .iter()
-        .map(|(_, model)| model.digest().to_owned())
-        .collect();
+    let mut digests: Vec<_> = models().iter().map(|(_, model)| model.digest().to_owned()).collect();
     digests.sort();
     digests.dedup();
     assert_eq!(digests.len(), 4);
@@ -125,12 +112,7 @@ fn no_two_models_have_the_same_digest() {
 #[test]
 fn only_the_failing_model_declares_a_defect() {
     for (entry, model) in models() {
-        assert_eq!(
-            model.defect().is_some(),
-            entry.file == "failing.json",
-            "{}",
-            entry.file
-        );
+        assert_eq!(model.defect().is_some(), entry.file == "failing.json", "{}", entry.file);
     }
 }
 
@@ -142,10 +124,7 @@ fn every_counter_agrees_with_the_training_scripts() {
         let counters = play(&model, &rows);
         let wanted = &entry.counters;
         let calibration = counters.calibration;
-        assert_eq!(
-            calibration.map(|bin| bin.samples).to_vec(),
-            wanted.calibration_samples
-        );
+        assert_eq!(calibration.map(|bin| bin.samples).to_vec(), wanted.calibration_samples);
         assert_eq!(
             calibration.map(|bin| bin.positives).to_vec(),
             wanted.calibration_positives
@@ -166,11 +145,7 @@ fn every_counter_agrees_with_the_training_scripts() {
         for (group, outcomes) in model.groups().iter().zip(&counters.groups) {
             let wanted = &wanted.group_outcomes[group];
             let counted = [outcomes.tp, outcomes.fp, outcomes.tn, outcomes.fn_];
-            assert_eq!(
-                counted,
-                ["tp", "fp", "tn", "fn"].map(|key| wanted[key]),
-                "{group}"
-            );
+            assert_eq!(counted, ["tp", "fp", "tn", "fn"].map(|key| wanted[key]), "{group}");
         }
     }
 }
@@ -197,10 +172,7 @@ fn figures_from_the_counters_agree_with_those_from_the_rows() {
             group.1 += 1.0;
         }
         let total = f64::from(u32::try_from(rows.len()).unwrap());
-        let rates: Vec<f64> = groups
-            .values()
-            .map(|(selected, all)| selected / all)
-            .collect();
+        let rates: Vec<f64> = groups.values().map(|(selected, all)| selected / all).collect();
         let rho = (rates[0] / rates[1]).max(rates[1] / rates[0]);
         let ece = gap.iter().map(|gap: &f64| gap.abs()).sum::<f64>() / total;
         let figures = &entry.figures;
@@ -237,10 +209,7 @@ fn the_models_play_their_parts() {
         let is_fair = model.rho_bias_between_groups < 1.25;
         assert_eq!(is_fair, name != "unfair", "{name}: four-fifths rule");
     }
-    assert!(
-        champion.accuracy + 0.05 < better.accuracy,
-        "better is clearly better"
-    );
+    assert!(champion.accuracy + 0.05 < better.accuracy, "better is clearly better");
     assert!(
         better.accuracy < unfair.accuracy,
         "the unfair model is the most accurate"
@@ -288,11 +257,7 @@ fn the_engine_reads_the_same_figures_from_the_counters() {
         for (name, metric, wanted) in [
             ("ece", report.ece, entry.figures.ece),
             ("brier", report.brier, entry.figures.brier),
-            (
-                "rho",
-                report.rho_bias,
-                entry.figures.rho_bias_between_groups,
-            ),
+            ("rho", report.rho_bias, entry.figures.rho_bias_between_groups),
         ] {
             assert!(metric.is_measured(), "{} {name}", entry.file);
             assert!(

@@ -67,20 +67,14 @@ async fn stub(answer: fn(HeaderMap) -> (StatusCode, String)) -> String {
 async fn counts_of_player_and_server_agree() {
     let server = Server::start_with("failing", 10_000, defective(0, 100)).await;
     // A second pod, which answers nothing but gets every label.
-    let bystander =
-        Server::start_named("better", 10_000, content("better"), "pod-1", "rev-1").await;
+    let bystander = Server::start_named("better", 10_000, content("better"), "pod-1", "rev-1").await;
     let endpoints = [server.management, bystander.management].map(|address| address.to_string());
     let mut plan = plan(&server.predictions.to_string(), 250);
     plan.labels = Some(EndpointSource::Fixed(endpoints.to_vec()));
     let report = run(&plan).await;
 
     assert_eq!(
-        (
-            report.sent,
-            report.succeeded,
-            report.failed,
-            report.not_sent
-        ),
+        (report.sent, report.succeeded, report.failed, report.not_sent),
         (250, 225, 25, 0)
     );
     assert_eq!(report.statuses["200"], 225);
@@ -96,10 +90,7 @@ async fn counts_of_player_and_server_agree() {
     assert_eq!(report.failures.kinds["status_503"], 25);
     assert_eq!(report.failures.examples.len(), 25);
     assert!(report.failures.examples[0].detail.contains("feature cache"));
-    assert_eq!(
-        report.failures.examples[0].revision.as_deref(),
-        Some("rev-0")
-    );
+    assert_eq!(report.failures.examples[0].revision.as_deref(), Some("rev-0"));
     assert_eq!(report.latency.count, 225);
 
     let page = server.metrics().await;
@@ -114,11 +105,7 @@ async fn counts_of_player_and_server_agree() {
         (250, 225, 25)
     );
     assert_eq!(
-        (
-            delivered.duplicate,
-            delivered.failed_attempts,
-            delivered.lost
-        ),
+        (delivered.duplicate, delivered.failed_attempts, delivered.lost),
         (0, 0, 0)
     );
     let page = bystander.metrics().await;
@@ -130,9 +117,7 @@ async fn hosts_take_turns_and_further_headers_are_sent() {
     let address = stub(|headers| {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         match (text("host"), text("x-probe"), text("x-prediction-id")) {
-            (Some("a.example"), Some("1"), Some(id)) if id.starts_with("test-") => {
-                (StatusCode::OK, String::new())
-            }
+            (Some("a.example"), Some("1"), Some(id)) if id.starts_with("test-") => (StatusCode::OK, String::new()),
             _ => (StatusCode::NOT_FOUND, "no route".into()),
         }
     })
@@ -142,17 +127,11 @@ async fn hosts_take_turns_and_further_headers_are_sent() {
     plan.headers = vec![("x-probe".parse().unwrap(), "1".parse().unwrap())];
     let report = run(&plan).await;
     assert_eq!(
-        (
-            report.hosts["a.example"].succeeded,
-            report.hosts["a.example"].failed
-        ),
+        (report.hosts["a.example"].succeeded, report.hosts["a.example"].failed),
         (10, 0)
     );
     assert_eq!(
-        (
-            report.hosts["b.example"].succeeded,
-            report.hosts["b.example"].failed
-        ),
+        (report.hosts["b.example"].succeeded, report.hosts["b.example"].failed),
         (0, 10)
     );
     assert_eq!(report.revisions["(none)"].failed, 10);
@@ -240,15 +219,9 @@ async fn an_endpoint_that_does_not_answer_costs_the_others_nothing() {
         .unwrap()
         .to_string();
     let mut plan = plan(&server.predictions.to_string(), 250);
-    plan.labels = Some(EndpointSource::Fixed(vec![
-        dead.clone(),
-        server.management.to_string(),
-    ]));
+    plan.labels = Some(EndpointSource::Fixed(vec![dead.clone(), server.management.to_string()]));
     let report = run(&plan).await;
-    assert_eq!(
-        report.labels.endpoints[&server.management.to_string()].accepted,
-        250
-    );
+    assert_eq!(report.labels.endpoints[&server.management.to_string()].accepted, 250);
     let lost = report.labels.endpoints[&dead];
     assert_eq!(lost.delivered, 0);
     assert!(lost.lost > 0);
@@ -272,10 +245,7 @@ async fn a_run_stops_when_asked_and_its_report_can_be_read_at_any_time() {
             let Ok(report) = Report::read(&file) else {
                 continue;
             };
-            assert_eq!(
-                report.sent,
-                report.succeeded + report.failed + report.in_flight
-            );
+            assert_eq!(report.sent, report.succeeded + report.failed + report.in_flight);
             assert!(report.sent >= last && !report.finished);
             last = report.sent;
         }

@@ -36,9 +36,7 @@ impl Process {
 
 /// A server of a committed model and the addresses of its two ports.
 fn server(model: &str) -> (Process, String, String) {
-    let weights = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("models")
-        .join(model);
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
     let mut child = Command::new(env!("CARGO_BIN_EXE_model-server"))
         .args([
             "--listen",
@@ -108,20 +106,11 @@ fn a_report_appears_on_a_signal_and_both_end_in_good_order() {
     }
     player.signal("TERM");
     let mut printed = String::new();
-    player
-        .0
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut printed)
-        .unwrap();
+    player.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
     assert!(player.0.wait().unwrap().success());
     let last = Report::read(&path).unwrap();
     assert!(last.finished);
-    assert_eq!(
-        serde_json::from_str::<Report>(&printed).unwrap().sent,
-        last.sent
-    );
+    assert_eq!(serde_json::from_str::<Report>(&printed).unwrap().sent, last.sent);
     assert_eq!(last.labels.due, last.sent);
     assert_eq!(last.failed, 0);
 
@@ -149,11 +138,7 @@ fn wrong_arguments_are_refused_with_the_reason() {
         &["--target", "http://127.0.0.1:9", "--rate", "0"],
         "0 is not in 1..=100000",
     );
-    refused(
-        player,
-        &[&target[..], &["--run", "a b"]].concat(),
-        "--run: 1 to 40",
-    );
+    refused(player, &[&target[..], &["--run", "a b"]].concat(), "--run: 1 to 40");
     refused(
         player,
         &[&target[..], &["--header", "x"]].concat(),
@@ -175,10 +160,6 @@ fn wrong_arguments_are_refused_with_the_reason() {
         "cannot be used with",
     );
     let server = env!("CARGO_BIN_EXE_model-server");
-    refused(
-        server,
-        &["--weights", "/nowhere.json"],
-        "/nowhere.json: No such file",
-    );
+    refused(server, &["--weights", "/nowhere.json"], "/nowhere.json: No such file");
     refused(server, &["--weights", "/dev/null"], "weights: EOF");
 }

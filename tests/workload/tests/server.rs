@@ -59,10 +59,7 @@ async fn a_prediction_is_answered_signed_and_judged_with_its_label() {
     assert_eq!(value(&after, "penin_model_labels_duplicate_total"), 1);
     assert_eq!(value(&after, "penin_model_labels_unknown_total"), 1);
     assert_eq!(
-        value(
-            &after,
-            r#"penin_model_group_outcomes_total{group="Male",outcome="fn"}"#
-        ),
+        value(&after, r#"penin_model_group_outcomes_total{group="Male",outcome="fn"}"#),
         1
     );
     assert_eq!(value(&after, "penin_model_predictions_waiting"), 0);
@@ -73,9 +70,7 @@ async fn a_prediction_is_answered_signed_and_judged_with_its_label() {
 async fn every_series_exists_before_the_first_request() {
     let names = |page: &str| -> Vec<String> {
         let series = page.lines().filter(|line| !line.starts_with('#'));
-        series
-            .map(|line| line.rsplit_once(' ').unwrap().0.to_owned())
-            .collect()
+        series.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
     };
     let server = Server::start("better").await;
     let first = server.metrics().await;
@@ -88,12 +83,7 @@ async fn every_series_exists_before_the_first_request() {
     let (mut ids, mut status) = (Vec::new(), Vec::new());
     for index in 0..300 {
         ids.push(format!("r-{index}"));
-        status.push(
-            server
-                .predict(ids.last().map(String::as_str), &row(index))
-                .await
-                .status,
-        );
+        status.push(server.predict(ids.last().map(String::as_str), &row(index)).await.status);
     }
     assert!(status.iter().all(|&status| status == 200));
     assert_eq!(server.predict(None, "{}").await.status, 400);
@@ -109,11 +99,8 @@ async fn every_series_exists_before_the_first_request() {
 async fn a_page_of_metrics_is_documented() {
     let server = Server::start("champion").await;
     let page = server.metrics().await;
-    let document = std::fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../docs/workload-metrics.md"
-    ))
-    .unwrap();
+    let document =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/workload-metrics.md")).unwrap();
     let mut families = 0;
     for line in page.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let name = line.split_whitespace().next().unwrap();
@@ -167,11 +154,7 @@ async fn bad_requests_are_refused_with_the_reason_and_counted() {
         let answer = server.predict(id, &body).await;
         assert_eq!(answer.status, status, "{body}");
         assert!(answer.body.contains(reason), "{}", answer.body);
-        assert_eq!(
-            answer.header("x-penin-model"),
-            server.digest,
-            "refusals are signed too"
-        );
+        assert_eq!(answer.header("x-penin-model"), server.digest, "refusals are signed too");
     }
     let page = server.metrics().await;
     assert_eq!(value(&page, "penin_model_predictions_total"), 0);
@@ -195,10 +178,7 @@ async fn labels_come_in_bounded_deliveries_and_never_through_the_prediction_port
     );
     for path in ["/labels", "/metrics", "/readyz"] {
         assert_eq!(
-            server
-                .post_prediction_port(path, &labels(&["x"]))
-                .await
-                .status,
+            server.post_prediction_port(path, &labels(&["x"])).await.status,
             404,
             "{path}"
         );
@@ -209,13 +189,9 @@ async fn labels_come_in_bounded_deliveries_and_never_through_the_prediction_port
 async fn the_join_table_gives_up_its_oldest_prediction() {
     let server = Server::start_with("champion", 3, common::content("champion")).await;
     for index in 0..5 {
-        server
-            .predict(Some(&format!("r-{index}")), &row(index))
-            .await;
+        server.predict(Some(&format!("r-{index}")), &row(index)).await;
     }
-    let answer = server
-        .label(&labels(&["r-0", "r-1", "r-2", "r-3", "r-4"]))
-        .await;
+    let answer = server.label(&labels(&["r-0", "r-1", "r-2", "r-3", "r-4"])).await;
     let answer: LabelAnswer = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(
         answer,
@@ -225,10 +201,7 @@ async fn the_join_table_gives_up_its_oldest_prediction() {
             unknown: 2
         }
     );
-    assert_eq!(
-        value(&server.metrics().await, "penin_model_labels_lost_total"),
-        2
-    );
+    assert_eq!(value(&server.metrics().await, "penin_model_labels_lost_total"), 2);
 }
 
 #[tokio::test]
@@ -236,9 +209,7 @@ async fn a_defect_turns_its_share_of_requests_into_failures_that_are_no_predicti
     let server = Server::start_with("failing", 1_000, defective(0, 100)).await;
     let mut failures = 0;
     for index in 0..100 {
-        let answer = server
-            .predict(Some(&format!("r-{index}")), &row(index))
-            .await;
+        let answer = server.predict(Some(&format!("r-{index}")), &row(index)).await;
         if answer.status != 200 {
             assert_eq!(answer.status, 503);
             assert!(answer.body.contains("feature cache"), "{}", answer.body);
@@ -261,14 +232,7 @@ async fn draining_goes_on_answering_but_asks_clients_to_leave() {
     let server = Server::start("champion").await;
     assert_eq!(server.get("/healthz").await.status, 200);
     assert_eq!(server.get("/readyz").await.status, 200);
-    assert!(
-        server
-            .predict(None, &row(0))
-            .await
-            .headers
-            .get("connection")
-            .is_none()
-    );
+    assert!(server.predict(None, &row(0)).await.headers.get("connection").is_none());
     server.state.start_draining();
     assert_eq!(server.get("/readyz").await.status, 503);
     assert_eq!(server.get("/healthz").await.status, 200);
@@ -298,20 +262,11 @@ async fn a_scrape_sees_all_counters_of_one_moment() {
     while !traffic.is_finished() {
         let page = server.metrics().await;
         let labelled = value(&page, "penin_model_labelled_total");
-        assert_eq!(
-            sum(&page, "penin_model_calibration_samples_total{"),
-            labelled
-        );
+        assert_eq!(sum(&page, "penin_model_calibration_samples_total{"), labelled);
         assert_eq!(sum(&page, "penin_model_group_outcomes_total{"), labelled);
         let predictions = value(&page, "penin_model_predictions_total");
-        assert_eq!(
-            sum(&page, "penin_model_score_predictions_total{"),
-            predictions
-        );
-        assert_eq!(
-            predictions,
-            labelled + value(&page, "penin_model_predictions_waiting")
-        );
+        assert_eq!(sum(&page, "penin_model_score_predictions_total{"), predictions);
+        assert_eq!(predictions, labelled + value(&page, "penin_model_predictions_waiting"));
     }
     traffic.await.unwrap();
 }

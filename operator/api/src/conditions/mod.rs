@@ -50,12 +50,7 @@ impl Finding {
 ///
 /// `observed_generation` is the `metadata.generation` of the object that was read. The time of the
 /// last transition changes only when the status does, and is kept to the second, as on the wire.
-pub fn set(
-    conditions: &mut Vec<Condition>,
-    finding: Finding,
-    observed_generation: i64,
-    now: Timestamp,
-) {
+pub fn set(conditions: &mut Vec<Condition>, finding: Finding, observed_generation: i64, now: Timestamp) {
     let mut next = Condition {
         type_: finding.type_.as_str().to_owned(),
         status: finding.status.as_str().to_owned(),
@@ -64,10 +59,7 @@ pub fn set(
         observed_generation: Some(observed_generation),
         last_transition_time: Time(whole_seconds(now)),
     };
-    match conditions
-        .iter_mut()
-        .find(|condition| condition.type_ == next.type_)
-    {
+    match conditions.iter_mut().find(|condition| condition.type_ == next.type_) {
         Some(known) => {
             if known.status == next.status {
                 next.last_transition_time = known.last_transition_time.clone();
@@ -81,9 +73,7 @@ pub fn set(
 /// The condition of a type.
 #[must_use]
 pub fn find(conditions: &[Condition], type_: ConditionType) -> Option<&Condition> {
-    conditions
-        .iter()
-        .find(|condition| condition.type_ == type_.as_str())
+    conditions.iter().find(|condition| condition.type_ == type_.as_str())
 }
 
 /// Whether a condition is `True` and was found on this generation of the object.
@@ -135,14 +125,8 @@ pub fn set_summary(
 ) {
     let summary = [
         (ConditionType::Ready, ready),
-        (
-            ConditionType::Reconciling,
-            (activity == Activity::Reconciling).into(),
-        ),
-        (
-            ConditionType::Stalled,
-            (activity == Activity::Stalled).into(),
-        ),
+        (ConditionType::Reconciling, (activity == Activity::Reconciling).into()),
+        (ConditionType::Stalled, (activity == Activity::Stalled).into()),
     ];
     for (type_, status) in summary {
         set(
@@ -189,35 +173,17 @@ mod tests {
     #[test]
     fn the_transition_time_changes_only_with_the_status() {
         let mut conditions = Vec::new();
-        set(
-            &mut conditions,
-            ready(ConditionStatus::False, "a"),
-            1,
-            at(10),
-        );
-        set(
-            &mut conditions,
-            ready(ConditionStatus::False, "b"),
-            2,
-            at(20),
-        );
+        set(&mut conditions, ready(ConditionStatus::False, "a"), 1, at(10));
+        set(&mut conditions, ready(ConditionStatus::False, "b"), 2, at(20));
         let first = find(&conditions, ConditionType::Ready).unwrap();
         assert_eq!(
             (first.last_transition_time.0, first.observed_generation),
             (at(10), Some(2))
         );
         assert_eq!(first.message, "b");
-        set(
-            &mut conditions,
-            ready(ConditionStatus::True, "b"),
-            2,
-            at(30),
-        );
+        set(&mut conditions, ready(ConditionStatus::True, "b"), 2, at(30));
         assert_eq!(
-            find(&conditions, ConditionType::Ready)
-                .unwrap()
-                .last_transition_time
-                .0,
+            find(&conditions, ConditionType::Ready).unwrap().last_transition_time.0,
             at(30)
         );
         assert_eq!(conditions.len(), 1);
@@ -241,12 +207,7 @@ mod tests {
     #[test]
     fn names_are_valid_reasons_and_read_back() {
         for reason in Reason::ALL {
-            assert!(
-                reason
-                    .as_str()
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric())
-            );
+            assert!(reason.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()));
             assert_eq!(Reason::from_name(reason.as_str()), Some(*reason));
         }
         assert_eq!(Reason::from_name("Unheard"), None);

@@ -11,13 +11,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 pub use gateway::{
-    Gateway, GatewayClass, GatewayClassSpec, GatewayClassStatus, GatewaySpec, GatewayStatus,
-    Listener, ListenerStatus, SupportedFeature,
+    Gateway, GatewayClass, GatewayClassSpec, GatewayClassStatus, GatewaySpec, GatewayStatus, Listener, ListenerStatus,
+    SupportedFeature,
 };
 pub use httproute::{
-    BackendRef, Fraction, HeaderMatch, HttpRoute, HttpRouteMatch, HttpRouteRule, HttpRouteSpec,
-    HttpRouteStatus, MirrorBackendRef, ParentReference, PathValue, RequestMirror, RouteFilter,
-    RouteParentStatus,
+    BackendRef, Fraction, HeaderMatch, HttpRoute, HttpRouteMatch, HttpRouteRule, HttpRouteSpec, HttpRouteStatus,
+    MirrorBackendRef, ParentReference, PathValue, RequestMirror, RouteFilter, RouteParentStatus,
 };
 
 /// Fields that are not typed here.
@@ -100,9 +99,7 @@ mod tests {
     fn parents_are_compared_with_their_defaults() {
         let parent = |value: Value| serde_json::from_value::<ParentReference>(value).unwrap();
         let short = parent(json!({ "name": "g" }));
-        let long = parent(
-            json!({ "group": GATEWAY_GROUP, "kind": "Gateway", "namespace": "n", "name": "g" }),
-        );
+        let long = parent(json!({ "group": GATEWAY_GROUP, "kind": "Gateway", "namespace": "n", "name": "g" }));
         assert!(short.same_parent(&long, "n") && long.same_parent(&short, "n"));
         for other in [
             json!({ "name": "h" }),

@@ -6,9 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::values::UnsignedString;
 
 /// A `LedgerAnchor` has no specification: everything is status.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "penin.ai",
     version = "v1alpha1",

@@ -16,9 +16,7 @@ use crate::{
 
 /// The criteria. Fields that are left out have the engine's defaults; of several gates that bind a
 /// cycle, the strictest value of each field counts.
-#[derive(
-    CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema,
-)]
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[kube(
     group = "penin.ai",
     version = "v1alpha1",
@@ -49,11 +47,7 @@ use crate::{
         description = "Why it can be used or not.",
         priority = 1
     ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PromotionGateSpec {
@@ -141,9 +135,7 @@ pub struct SequentialSpec {
 }
 
 /// What the sequential test must prove, from loose to strict.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum SequentialMode {
     /// Nothing: no sequential test.
     Off,

@@ -71,12 +71,9 @@ fn follows_grammar(text: &str) -> bool {
     let (whole, fraction) = digits
         .split_once('.')
         .map_or((digits, None), |(whole, fraction)| (whole, Some(fraction)));
-    let all_digits = |part: &str| {
-        (1..=MAX_DIGITS).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    all_digits(whole)
-        && (whole == "0" || !whole.starts_with('0'))
-        && fraction.is_none_or(all_digits)
+    let all_digits =
+        |part: &str| (1..=MAX_DIGITS).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    all_digits(whole) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(all_digits)
 }
 
 impl FromStr for DecimalString {
@@ -152,11 +149,7 @@ mod tests {
             ("-3.25", -3.25),
             ("999999999.999999999", 1e9),
         ] {
-            assert_eq!(
-                text.parse::<DecimalString>().map(|d| d.to_f64()),
-                Ok(value),
-                "{text}"
-            );
+            assert_eq!(text.parse::<DecimalString>().map(|d| d.to_f64()), Ok(value), "{text}");
         }
         for text in [
             "",
@@ -183,14 +176,7 @@ mod tests {
 
     #[test]
     fn non_finite_and_huge_numbers_have_no_decimal_string() {
-        for value in [
-            f64::NAN,
-            f64::INFINITY,
-            f64::NEG_INFINITY,
-            1e9,
-            -1e9,
-            f64::MAX,
-        ] {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e9, -1e9, f64::MAX] {
             assert_eq!(DecimalString::from_f64(value), None, "{value}");
         }
         for (value, text) in [
@@ -202,9 +188,7 @@ mod tests {
             (1.0 / 3.0, "0.333333333"),
         ] {
             assert_eq!(
-                DecimalString::from_f64(value)
-                    .as_ref()
-                    .map(DecimalString::as_str),
+                DecimalString::from_f64(value).as_ref().map(DecimalString::as_str),
                 Some(text)
             );
         }

@@ -146,8 +146,7 @@ impl FromStr for Duration {
     type Err = DurationError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let millis = parse(text)
-            .ok_or_else(|| DurationError::Grammar(text.chars().take(MAX_LENGTH + 1).collect()))?;
+        let millis = parse(text).ok_or_else(|| DurationError::Grammar(text.chars().take(MAX_LENGTH + 1).collect()))?;
         Ok(Self {
             text: Cow::Owned(text.to_owned()),
             millis,
@@ -234,11 +233,7 @@ mod tests {
             ("99999h99999h99999h99999h", 4 * 99_999 * MILLIS_PER_HOUR),
         ];
         for (text, millis) in cases {
-            assert_eq!(
-                text.parse::<Duration>().map(|d| d.as_millis()),
-                Ok(*millis),
-                "{text}"
-            );
+            assert_eq!(text.parse::<Duration>().map(|d| d.as_millis()), Ok(*millis), "{text}");
         }
     }
 
@@ -279,14 +274,8 @@ mod tests {
     #[test]
     fn a_value_too_long_to_write_is_an_error() {
         let limit = 100_000 * MILLIS_PER_HOUR;
-        assert_eq!(
-            Duration::from_millis(limit - 1).unwrap().as_str(),
-            "99999h59m59s999ms"
-        );
-        assert_eq!(
-            Duration::from_millis(limit),
-            Err(DurationError::TooLong(limit))
-        );
+        assert_eq!(Duration::from_millis(limit - 1).unwrap().as_str(), "99999h59m59s999ms");
+        assert_eq!(Duration::from_millis(limit), Err(DurationError::TooLong(limit)));
     }
 
     proptest! {

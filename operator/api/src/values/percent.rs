@@ -4,9 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A whole share of traffic from 0 to 100 per cent.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct Percent(u8);
 
@@ -107,10 +105,7 @@ mod tests {
             let read = serde_json::from_str::<Percent>(&value.to_string());
             assert_eq!(read.is_ok(), value <= 100, "{value}");
             if let Ok(percent) = read {
-                assert_eq!(
-                    u32::from(percent.get()) + u32::from(percent.rest().get()),
-                    100
-                );
+                assert_eq!(u32::from(percent.get()) + u32::from(percent.rest().get()), 100);
                 assert_eq!(percent.to_basis_points(), u32::from(value) * 100);
             }
         }

@@ -7,9 +7,7 @@ pub(super) const PATTERN: &str = "^(0|[1-9][0-9]{0,19})$";
 const MAX_LENGTH: usize = 20;
 
 /// An unsigned 64-bit integer written as a string without sign or leading zeros, such as `"12345"`.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct UnsignedString(u64);
 
@@ -43,8 +41,7 @@ impl FromStr for UnsignedString {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let error = || UnsignedError(text.chars().take(MAX_LENGTH + 1).collect());
-        let canonical = text == "0"
-            || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
+        let canonical = text == "0" || (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()));
         if canonical {
             text.parse().map(Self).map_err(|_| error())
         } else {

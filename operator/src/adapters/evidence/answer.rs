@@ -68,7 +68,10 @@ pub struct AnswerLimits {
 impl Default for AnswerLimits {
     /// 5,000 series, 250,000 samples.
     fn default() -> Self {
-        Self { series: 5_000, samples: 250_000 }
+        Self {
+            series: 5_000,
+            samples: 250_000,
+        }
     }
 }
 
@@ -123,11 +126,19 @@ struct VectorSeries {
 /// matrix.
 pub fn matrix(body: &[u8], limits: AnswerLimits) -> Result<Vec<Series>, Unknown> {
     let Data::Matrix(list) = data(body)? else {
-        return Err(Unknown::new(UnknownReason::WrongType, "a range of samples was asked for, the answer holds another type"));
+        return Err(Unknown::new(
+            UnknownReason::WrongType,
+            "a range of samples was asked for, the answer holds another type",
+        ));
     };
     bounded(list.len(), limits.series, "series", UnknownReason::TooManySeries)?;
     let samples = list.iter().map(|series| {
-        series.values.len() + series.histograms.iter().map(|(_, histogram)| 1 + histogram.buckets.len()).sum::<usize>()
+        series.values.len()
+            + series
+                .histograms
+                .iter()
+                .map(|(_, histogram)| 1 + histogram.buckets.len())
+                .sum::<usize>()
     });
     bounded(samples.sum(), limits.samples, "samples", UnknownReason::TooLarge)?;
     let series: Vec<Series> = list.into_iter().map(series).collect::<Result<_, _>>()?;
@@ -141,14 +152,24 @@ pub fn matrix(body: &[u8], limits: AnswerLimits) -> Result<Vec<Series>, Unknown>
 /// [`Unknown`] for everything but a complete, undoubted success; [`UnknownReason::WrongType`] when the result is no
 /// vector of plain values.
 pub fn vector(body: &[u8], limits: AnswerLimits) -> Result<Vec<Instant>, Unknown> {
-    let wrong = || Unknown::new(UnknownReason::WrongType, "a vector of values was asked for, the answer holds another type");
+    let wrong = || {
+        Unknown::new(
+            UnknownReason::WrongType,
+            "a vector of values was asked for, the answer holds another type",
+        )
+    };
     let Data::Vector(list) = data(body)? else {
         return Err(wrong());
     };
     bounded(list.len(), limits.series, "series", UnknownReason::TooManySeries)?;
     let instants: Vec<Instant> = list
         .into_iter()
-        .map(|VectorSeries { metric, value }| Ok(Instant { labels: metric, text: value.ok_or_else(wrong)?.1 }))
+        .map(|VectorSeries { metric, value }| {
+            Ok(Instant {
+                labels: metric,
+                text: value.ok_or_else(wrong)?.1,
+            })
+        })
         .collect::<Result<_, Unknown>>()?;
     distinct(instants.iter().map(|instant| &instant.labels))?;
     Ok(instants)
@@ -160,7 +181,10 @@ pub fn vector(body: &[u8], limits: AnswerLimits) -> Result<Vec<Instant>, Unknown
 /// As [`vector`], except for values.
 pub fn present(body: &[u8], limits: AnswerLimits) -> Result<Vec<Labels>, Unknown> {
     let Data::Vector(list) = data(body)? else {
-        return Err(Unknown::new(UnknownReason::WrongType, "a vector was asked for, the answer holds another type"));
+        return Err(Unknown::new(
+            UnknownReason::WrongType,
+            "a vector was asked for, the answer holds another type",
+        ));
     };
     bounded(list.len(), limits.series, "series", UnknownReason::TooManySeries)?;
     Ok(list.into_iter().map(|series| series.metric).collect())
@@ -180,13 +204,21 @@ pub fn error_text(body: &[u8]) -> Option<String> {
 fn data(body: &[u8]) -> Result<Data, Unknown> {
     let envelope: Envelope = serde_json::from_slice(body).map_err(|error| {
         // The position helps; the text around it is the other side's and stays there.
-        let detail = format_args!("the answer is not of the Prometheus query API (line {}, column {})", error.line(), error.column()).to_string();
+        let detail = format_args!(
+            "the answer is not of the Prometheus query API (line {}, column {})",
+            error.line(),
+            error.column()
+        )
+        .to_string();
         Unknown::new(UnknownReason::Malformed, detail)
     })?;
     if envelope.status != "success" {
         let kind = envelope.error_type.unwrap_or_default();
         let text = envelope.error.unwrap_or_default();
-        return Err(Unknown::new(UnknownReason::QueryFailed, format_args!("status {:?}, {kind}: {text}", envelope.status)));
+        return Err(Unknown::new(
+            UnknownReason::QueryFailed,
+            format_args!("status {:?}, {kind}: {text}", envelope.status),
+        ));
     }
     if let Some(warning) = envelope.warnings.first() {
         return Err(Unknown::new(UnknownReason::Warnings, warning));
@@ -194,7 +226,9 @@ fn data(body: &[u8]) -> Result<Data, Unknown> {
     if let Some(info) = envelope.infos.iter().find(|info| !is_harmless(info)) {
         return Err(Unknown::new(UnknownReason::Warnings, info));
     }
-    envelope.data.ok_or_else(|| Unknown::new(UnknownReason::Malformed, "the answer has no data"))
+    envelope
+        .data
+        .ok_or_else(|| Unknown::new(UnknownReason::Malformed, "the answer has no data"))
 }
 
 /// The one remark that is about naming alone; all others say that samples were ignored or altered.
@@ -203,9 +237,18 @@ fn is_harmless(info: &str) -> bool {
 }
 
 fn series(raw: MatrixSeries) -> Result<Series, Unknown> {
-    let samples = raw.values.into_iter().map(|(at, text)| Ok(Sample { at_ms: milliseconds(at)?, text }));
+    let samples = raw.values.into_iter().map(|(at, text)| {
+        Ok(Sample {
+            at_ms: milliseconds(at)?,
+            text,
+        })
+    });
     let histograms = raw.histograms.into_iter().map(|(at, histogram)| {
-        Ok(HistogramSample { at_ms: milliseconds(at)?, count: histogram.count, buckets: histogram.buckets })
+        Ok(HistogramSample {
+            at_ms: milliseconds(at)?,
+            count: histogram.count,
+            buckets: histogram.buckets,
+        })
     });
     let series = Series {
         samples: samples.collect::<Result<_, Unknown>>()?,
@@ -217,7 +260,10 @@ fn series(raw: MatrixSeries) -> Result<Series, Unknown> {
     if ordered {
         Ok(series)
     } else {
-        Err(Unknown::new(UnknownReason::Malformed, "the samples of a series are not in order of time"))
+        Err(Unknown::new(
+            UnknownReason::Malformed,
+            "the samples of a series are not in order of time",
+        ))
     }
 }
 
@@ -233,7 +279,10 @@ fn milliseconds(seconds: f64) -> Result<u64, Unknown> {
     if (0.0..=9_007_199_254_740_991.0).contains(&product) {
         return Ok(product as u64);
     }
-    Err(Unknown::new(UnknownReason::Malformed, format_args!("{seconds} is no time of a sample")))
+    Err(Unknown::new(
+        UnknownReason::Malformed,
+        format_args!("{seconds} is no time of a sample"),
+    ))
 }
 
 fn bounded(count: usize, limit: usize, what: &str, reason: UnknownReason) -> Result<(), Unknown> {
@@ -249,6 +298,9 @@ fn distinct<'a>(mut labels: impl Iterator<Item = &'a Labels>) -> Result<(), Unkn
     if labels.all(|labels| seen.insert(labels)) {
         Ok(())
     } else {
-        Err(Unknown::new(UnknownReason::Ambiguous, "two series of one answer have the same labels"))
+        Err(Unknown::new(
+            UnknownReason::Ambiguous,
+            "two series of one answer have the same labels",
+        ))
     }
 }

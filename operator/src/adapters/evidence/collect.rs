@@ -41,7 +41,11 @@ impl Servers {
         if let Some(client) = known.get(&key) {
             return Ok(client.clone());
         }
-        let limits = QueryLimits { attempt: timeout, deadline: timeout * 2 + Duration::from_secs(1), ..QueryLimits::default() };
+        let limits = QueryLimits {
+            attempt: timeout,
+            deadline: timeout * 2 + Duration::from_secs(1),
+            ..QueryLimits::default()
+        };
         let client = Prometheus::new(address, limits)?;
         if known.len() >= SERVER_LIMIT {
             known.pop_first();
@@ -82,33 +86,52 @@ pub struct Question<'a> {
 }
 
 impl Sources {
-    /// The sources that a cycle names.
+    /// The sources that a cycle names. `name` is the cycle's, and the route's.
     ///
     /// # Errors
     /// Every source that cannot be used, with its field.
-    pub fn of(namespace: &str, cycle: &PeninCycleSpec, servers: &Servers) -> Result<Self, Vec<String>> {
+    pub fn of(namespace: &str, name: &str, cycle: &PeninCycleSpec, servers: &Servers) -> Result<Self, Vec<String>> {
         let parents = cycle.traffic.gateway.iter().flat_map(|gateway| &gateway.parent_refs);
         let gateways = parents.map(|parent| {
-            (parent.namespace.clone().unwrap_or_else(|| namespace.to_owned()), parent.name.clone())
+            (
+                parent.namespace.clone().unwrap_or_else(|| namespace.to_owned()),
+                parent.name.clone(),
+            )
         });
-        let place =
-            Gateways { namespace: namespace.to_owned(), port: cycle.service.port, gateways: gateways.collect() };
-        let mut sources = Self { place, gateway: None, model: None, ratios: Vec::new() };
+        let place = Gateways {
+            namespace: namespace.to_owned(),
+            route: name.to_owned(),
+            port: cycle.service.port,
+            gateways: gateways.collect(),
+        };
+        let mut sources = Self {
+            place,
+            gateway: None,
+            model: None,
+            ratios: Vec::new(),
+        };
         let mut problems = Vec::new();
         for (index, entry) in cycle.evidence.iter().enumerate() {
             if let Err(problem) = sources.add(entry, servers) {
                 problems.push(format!("spec.evidence[{index}]{problem}"));
             }
         }
-        if problems.is_empty() { Ok(sources) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(sources)
+        } else {
+            Err(problems)
+        }
     }
 
     fn add(&mut self, entry: &EvidenceSource, servers: &Servers) -> Result<(), String> {
         let server = servers
             .get(&entry.prometheus.address, entry.prometheus.timeout.to_std())
             .map_err(|error| format!(".prometheus.address: {error}"))?;
-        let source =
-            Source { name: entry.name.clone(), server, max_age_ms: entry.prometheus.max_age.as_millis() };
+        let source = Source {
+            name: entry.name.clone(),
+            server,
+            max_age_ms: entry.prometheus.max_age.as_millis(),
+        };
         match (entry.preset, &entry.ratio) {
             (Some(EvidencePreset::EnvoyGateway), None) => self.gateway = Some(source),
             (Some(EvidencePreset::ModelCounters), None) => self.model = Some(source),
@@ -116,7 +139,10 @@ impl Sources {
                 let read = |field: &str, text: &str| {
                     Selector::parse(text).map_err(|unknown| format!(".ratio.{field}: {}", unknown.detail))
                 };
-                let ratio = Ratio { good: read("good", &ratio.good)?, total: read("total", &ratio.total)? };
+                let ratio = Ratio {
+                    good: read("good", &ratio.good)?,
+                    total: read("total", &ratio.total)?,
+                };
                 self.ratios.push((source, ratio));
             }
             _ => return Err(": must have exactly one of `preset` and `ratio`".to_owned()),
@@ -132,12 +158,17 @@ impl Sources {
     pub async fn collect(&self, question: &Question<'_>) -> Result<Evidence, Unknown> {
         let end_ms = question.until_ms.saturating_sub(COMMIT_PAUSE_MS);
         if end_ms <= question.traffic_since_ms.max(question.quality_since_ms) {
-            return Err(Unknown::new(UnknownReason::NotYetSampled, "the window was opened a moment ago"));
+            return Err(Unknown::new(
+                UnknownReason::NotYetSampled,
+                "the window was opened a moment ago",
+            ));
         }
         let traffic_window = Window::new(question.traffic_since_ms, end_ms)?;
         let quality_window = Window::new(question.quality_since_ms, end_ms)?;
         let candidate = self.revision(question.candidate, "candidate", Vanished::Refuse, question.born_inside);
-        let reference = question.reference.map(|name| self.revision(name, "reference", Vanished::LastSample, false));
+        let reference = question
+            .reference
+            .map(|name| self.revision(name, "reference", Vanished::LastSample, false));
         let traffic = TrafficQuestion {
             candidate: question.candidate,
             reference: question.reference,
@@ -145,11 +176,17 @@ impl Sources {
             window: traffic_window,
         };
         let (traffic, candidate, reference) = join!(
-            OptionFuture::from(self.gateway.as_ref().map(|source| envoy::traffic(source, &self.place, &traffic))),
-            self.measured(&candidate, (traffic_window, quality_window), Some(question.limits)),
             OptionFuture::from(
-                reference.as_ref().map(|side| self.measured(side, (traffic_window, quality_window), None))
+                self.gateway
+                    .as_ref()
+                    .map(|source| envoy::traffic(source, &self.place, &traffic))
             ),
+            self.measured(&candidate, (traffic_window, quality_window), Some(question.limits)),
+            OptionFuture::from(reference.as_ref().map(|side| self.measured(
+                side,
+                (traffic_window, quality_window),
+                None
+            ))),
         );
         let (mut candidate, mut records) = candidate;
         let mut reference = reference.map(|(reference, more)| {
@@ -163,12 +200,28 @@ impl Sources {
             }
             records.extend(traffic.records);
         }
-        Ok(Evidence { traffic_window, quality_window, candidate, reference, records })
+        Ok(Evidence {
+            traffic_window,
+            quality_window,
+            candidate,
+            reference,
+            records,
+        })
     }
 
     fn revision<'a>(&'a self, name: &'a str, purpose: &'a str, vanished: Vanished, born: bool) -> Revision<'a> {
-        let beginning = if born { Beginning::RevisionBorn } else { Beginning::SeenWith };
-        Revision { namespace: &self.place.namespace, name, purpose, vanished, beginning }
+        let beginning = if born {
+            Beginning::RevisionBorn
+        } else {
+            Beginning::SeenWith
+        };
+        Revision {
+            namespace: &self.place.namespace,
+            name,
+            purpose,
+            vanished,
+            beginning,
+        }
     }
 
     /// Everything about one revision but its traffic.
@@ -178,12 +231,21 @@ impl Sources {
         (traffic, quality): (Window, Window),
         limits: Option<TemplateLimits>,
     ) -> (Measured, Vec<SourceRecord>) {
-        let predictions = self.model.as_ref().map(|source| model::predictions(source, revision, quality));
+        let predictions = self
+            .model
+            .as_ref()
+            .map(|source| model::predictions(source, revision, quality));
         let resources = self.model.as_ref().zip(limits);
         let resources = resources.map(|(source, limits)| resources::resources(source, revision, limits, traffic));
-        let ratios = self.ratios.iter().map(|(source, ratio)| self.ratio(source, ratio, revision, traffic));
-        let (predictions, resources, ratios) =
-            join!(OptionFuture::from(predictions), OptionFuture::from(resources), join_all(ratios));
+        let ratios = self
+            .ratios
+            .iter()
+            .map(|(source, ratio)| self.ratio(source, ratio, revision, traffic));
+        let (predictions, resources, ratios) = join!(
+            OptionFuture::from(predictions),
+            OptionFuture::from(resources),
+            join_all(ratios)
+        );
         let mut measured = Measured::nothing(revision.name);
         let mut records = Vec::new();
         if let Some(predictions) = predictions {
@@ -207,8 +269,11 @@ impl Sources {
         window: Window,
     ) -> (Reading<RatioCounts>, Vec<SourceRecord>) {
         // The Service of a revision has the revision's name.
-        let variables =
-            Variables { namespace: revision.namespace, service: revision.name, revision: revision.name };
+        let variables = Variables {
+            namespace: revision.namespace,
+            service: revision.name,
+            revision: revision.name,
+        };
         let purpose = format!("ratio/{}/{}", source.name, revision.purpose);
         // The traffic window opens after the birth of a revision: a counter may have begun before it, or with its first
         // event inside it.

@@ -52,8 +52,10 @@ const GATEWAY_RESETS: [&str; 2] = ["envoy_http_downstream_rq_rx_reset", "envoy_h
 /// Where a cycle's traffic passes through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateways {
-    /// Namespace of the Services.
+    /// Namespace of the Services and of the route.
     pub namespace: String,
+    /// Name of the route.
+    pub route: String,
     /// Port of the Services.
     pub port: u16,
     /// Namespace and name of each Gateway that the route attaches to.
@@ -93,15 +95,33 @@ pub async fn traffic(source: &Source, place: &Gateways, question: &TrafficQuesti
         Err(unknown) => {
             let unknown = unknown.of("gateway");
             let reference = question.reference.map(|_| Reading::Unknown(unknown.clone()));
-            return Traffic { candidate: Reading::Unknown(unknown), reference, records };
+            return Traffic {
+                candidate: Reading::Unknown(unknown),
+                reference,
+                records,
+            };
         }
     };
     let bound = |mirrored: bool| if mirrored { u64::MAX } else { gateway.resets };
-    let candidate = Side { service: question.candidate, purpose: "candidate", vanished: Vanished::Refuse };
-    let reference = question.reference.map(|service| Side { service, purpose: "reference", vanished: Vanished::LastSample });
+    let candidate = Side {
+        service: question.candidate,
+        mirrored: question.mirrored,
+        purpose: "candidate",
+        vanished: Vanished::Refuse,
+    };
+    let reference = question.reference.map(|service| Side {
+        service,
+        mirrored: false,
+        purpose: "reference",
+        vanished: Vanished::LastSample,
+    });
     let (candidate, reference) = join!(
         revision(source, place, &candidate, question.window),
-        OptionFuture::from(reference.as_ref().map(|side| revision(source, place, side, question.window))),
+        OptionFuture::from(
+            reference
+                .as_ref()
+                .map(|side| revision(source, place, side, question.window))
+        ),
     );
     let mut finish = |side: Result<Counts, Unknown>, most: u64| -> Reading<TrafficCounts> {
         side.and_then(|counts| {
@@ -112,7 +132,11 @@ pub async fn traffic(source: &Source, place: &Gateways, question: &TrafficQuesti
     };
     let candidate = finish(candidate, bound(question.mirrored));
     let reference = reference.map(|side| finish(side, bound(false)));
-    Traffic { candidate, reference, records }
+    Traffic {
+        candidate,
+        reference,
+        records,
+    }
 }
 
 /// What the gateway counted by itself.
@@ -153,6 +177,7 @@ async fn gateway(
 /// A revision in its role.
 struct Side<'a> {
     service: &'a str,
+    mirrored: bool,
     purpose: &'a str,
     vanished: Vanished,
 }
@@ -165,7 +190,11 @@ struct Counts {
 }
 
 async fn revision(source: &Source, place: &Gateways, side: &Side<'_>, window: Window) -> Result<Counts, Unknown> {
-    let cluster = cluster_name(&place.namespace, side.service, place.port);
+    let cluster = if side.mirrored {
+        mirror_cluster_name(&place.namespace, &place.route)
+    } else {
+        cluster_name(&place.namespace, side.service, place.port)
+    };
     let query = |counters: Vec<MetricName>, histograms: Vec<MetricName>| -> Result<CounterQuery, Unknown> {
         Ok(CounterQuery {
             counters,
@@ -176,11 +205,16 @@ async fn revision(source: &Source, place: &Gateways, side: &Side<'_>, window: Wi
             beginning: Beginning::SourceSeen,
         })
     };
-    let counters = query(names([COMPLETED, SENT, BY_CLASS].iter().chain(&BROKEN_OFF))?, Vec::new())?;
+    let counters = query(
+        names([COMPLETED, SENT, BY_CLASS].iter().chain(&BROKEN_OFF))?,
+        Vec::new(),
+    )?;
     let latency = query(Vec::new(), names(&[LATENCY_MS])?)?;
     let (purpose, latency_purpose) = (format!("traffic/{}", side.purpose), format!("latency/{}", side.purpose));
-    let (counters, latency) =
-        join!(source.count(&purpose, &counters, window), source.count(&latency_purpose, &latency, window));
+    let (counters, latency) = join!(
+        source.count(&purpose, &counters, window),
+        source.count(&latency_purpose, &latency, window)
+    );
     let Counted { deltas, record } = counters.map_err(|unknown| unknown.of(side.service))?;
     let mut records = vec![record];
     let latency = latency.and_then(|counted| {
@@ -188,13 +222,20 @@ async fn revision(source: &Source, place: &Gateways, side: &Side<'_>, window: Wi
         records.push(counted.record);
         Ok(latency)
     });
-    Ok(Counts { counters: deltas, latency: latency.map_err(absent_histogram).into(), records })
+    Ok(Counts {
+        counters: deltas,
+        latency: latency.map_err(absent_histogram).into(),
+        records,
+    })
 }
 
 impl Counts {
     /// The counts, with at most `most` aborts.
     fn finish(self, most: u64) -> Result<TrafficCounts, Unknown> {
-        let failures = self.counters.total(BY_CLASS, &[("envoy_response_code_class", "5")])?.unwrap_or(0);
+        let failures = self
+            .counters
+            .total(BY_CLASS, &[("envoy_response_code_class", "5")])?
+            .unwrap_or(0);
         let broken_off = sum_required(&self.counters, &BROKEN_OFF)?;
         let aborts_at_most = broken_off.min(most);
         Ok(TrafficCounts {
@@ -210,7 +251,10 @@ impl Counts {
 }
 
 fn latencies(deltas: &Deltas) -> Result<Latency, Unknown> {
-    let series = deltas.histograms.iter().filter(|delta| delta.labels.get(NAME).is_some_and(|name| name == LATENCY_MS));
+    let series = deltas
+        .histograms
+        .iter()
+        .filter(|delta| delta.labels.get(NAME).is_some_and(|name| name == LATENCY_MS));
     Latency::of(series.flat_map(|delta| delta.buckets.iter().copied()))
 }
 
@@ -227,7 +271,12 @@ fn absent_histogram(unknown: Unknown) -> Unknown {
 }
 
 fn sum_required(deltas: &Deltas, metrics: &[&str]) -> Result<u64, Unknown> {
-    exact::sum(metrics.iter().map(|metric| deltas.required(metric)).collect::<Result<Vec<_>, _>>()?)
+    exact::sum(
+        metrics
+            .iter()
+            .map(|metric| deltas.required(metric))
+            .collect::<Result<Vec<_>, _>>()?,
+    )
 }
 
 fn names<'a>(names: impl IntoIterator<Item = &'a &'a str>) -> Result<Vec<MetricName>, Unknown> {
@@ -238,6 +287,13 @@ fn names<'a>(names: impl IntoIterator<Item = &'a &'a str>) -> Result<Vec<MetricN
 #[must_use]
 pub fn cluster_name(namespace: &str, service: &str, port: u16) -> String {
     format!("service/{namespace}/{service}/{port}/http")
+}
+
+/// Name of the Envoy cluster that copies of requests go through. Seen with Envoy Gateway 1.9 and `mergeBackends`: a mirror
+/// has a cluster of its own rule, the route's first, and is not merged with the Service's.
+#[must_use]
+pub fn mirror_cluster_name(namespace: &str, route: &str) -> String {
+    format!("httproute/{namespace}/{route}/rule/0-mirror-0")
 }
 
 /// A pattern for the names of the Envoy pods of some Gateways.
@@ -266,7 +322,10 @@ mod tests {
         assert_eq!(cluster_name("shop", "shop-v1", 80), "service/shop/shop-v1/80/http");
         // Seen: envoy-gateway-edge-c11c2eee-768b66c546-k927v for the Gateway `edge` in the namespace `gateway`.
         let pattern = proxy_pods(&[("gateway".into(), "edge".into()), ("a".into(), "b.c".into())]);
-        assert!(pattern.starts_with("envoy-.+-c11c2eee-.+|edge-.+|envoy-.+-"), "{pattern}");
+        assert!(
+            pattern.starts_with("envoy-.+-c11c2eee-.+|edge-.+|envoy-.+-"),
+            "{pattern}"
+        );
         assert!(pattern.ends_with("|b[.]c-.+"), "{pattern}");
     }
 }

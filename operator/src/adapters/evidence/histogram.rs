@@ -58,7 +58,11 @@ impl Bucket {
 /// # Errors
 /// [`UnknownReason::CounterReset`] when a bucket or the count fell, [`UnknownReason::HistogramIncoherent`] when the
 /// buckets of the two samples do not fit or do not add up to the count.
-pub fn difference(labels: &Labels, from: Option<&HistogramSample>, to: &HistogramSample) -> Result<HistogramDelta, Unknown> {
+pub fn difference(
+    labels: &Labels,
+    from: Option<&HistogramSample>,
+    to: &HistogramSample,
+) -> Result<HistogramDelta, Unknown> {
     let earlier = from.map_or(Ok((0, Vec::new())), read)?;
     let later = read(to)?;
     let grown = later.0.checked_sub(earlier.0).ok_or_else(|| fell("the count"))?;
@@ -77,35 +81,61 @@ pub fn difference(labels: &Labels, from: Option<&HistogramSample>, to: &Histogra
         }
     }
     if exact::sum(buckets.iter().map(|&(_, count)| count))? != grown {
-        return Err(Unknown::new(UnknownReason::HistogramIncoherent, "the buckets do not add up to the count"));
+        return Err(Unknown::new(
+            UnknownReason::HistogramIncoherent,
+            "the buckets do not add up to the count",
+        ));
     }
-    Ok(HistogramDelta { labels: labels.clone(), start_ms: from.map(|sample| sample.at_ms), end_ms: to.at_ms, buckets })
+    Ok(HistogramDelta {
+        labels: labels.clone(),
+        start_ms: from.map(|sample| sample.at_ms),
+        end_ms: to.at_ms,
+        buckets,
+    })
 }
 
 /// An earlier bucket lies in no later one: the later sample begins anew, or at a finer resolution, which only a restart
 /// brings back.
 fn unplaced(bucket: &Bucket, later: &[Bucket]) -> Unknown {
-    if later.iter().any(|other| bucket.holds(other) || (other.lower < bucket.upper && bucket.lower < other.upper)) {
-        return Unknown::new(UnknownReason::HistogramIncoherent, "the bounds of earlier and later buckets cross");
+    if later
+        .iter()
+        .any(|other| bucket.holds(other) || (other.lower < bucket.upper && bucket.lower < other.upper))
+    {
+        return Unknown::new(
+            UnknownReason::HistogramIncoherent,
+            "the bounds of earlier and later buckets cross",
+        );
     }
     fell("a bucket")
 }
 
 fn fell(what: &str) -> Unknown {
-    Unknown::new(UnknownReason::CounterReset, format_args!("{what} of a histogram fell inside the window"))
+    Unknown::new(
+        UnknownReason::CounterReset,
+        format_args!("{what} of a histogram fell inside the window"),
+    )
 }
 
 /// Count and buckets of a sample, by rising bounds, without overlap.
 fn read(sample: &HistogramSample) -> Result<(u64, Vec<Bucket>), Unknown> {
     let mut buckets: Vec<Bucket> = sample.buckets.iter().map(bucket).collect::<Result<_, _>>()?;
     buckets.sort_by(|a, b| a.upper.total_cmp(&b.upper));
-    let disjoint = buckets.iter().zip(buckets.iter().skip(1)).all(|(below, above)| below.upper <= above.lower);
+    let disjoint = buckets
+        .iter()
+        .zip(buckets.iter().skip(1))
+        .all(|(below, above)| below.upper <= above.lower);
     if !disjoint {
-        return Err(Unknown::new(UnknownReason::HistogramIncoherent, "buckets of one sample overlap"));
+        return Err(Unknown::new(
+            UnknownReason::HistogramIncoherent,
+            "buckets of one sample overlap",
+        ));
     }
     let count = exact::count(&sample.count)?;
     if exact::sum(buckets.iter().map(|bucket| bucket.count))? != count {
-        return Err(Unknown::new(UnknownReason::HistogramIncoherent, "the buckets do not add up to the count"));
+        return Err(Unknown::new(
+            UnknownReason::HistogramIncoherent,
+            "the buckets do not add up to the count",
+        ));
     }
     Ok((count, buckets))
 }
@@ -113,8 +143,15 @@ fn read(sample: &HistogramSample) -> Result<(u64, Vec<Bucket>), Unknown> {
 fn bucket((_, lower, upper, count): &RawBucket) -> Result<Bucket, Unknown> {
     let bound = |text: &str| text.parse::<f64>().ok().filter(|bound| !bound.is_nan());
     match (bound(lower), bound(upper)) {
-        (Some(lower), Some(upper)) if lower < upper => Ok(Bucket { lower, upper, count: exact::count(count)? }),
-        _ => Err(Unknown::new(UnknownReason::Malformed, format_args!("a bucket from {lower:?} to {upper:?}"))),
+        (Some(lower), Some(upper)) if lower < upper => Ok(Bucket {
+            lower,
+            upper,
+            count: exact::count(count)?,
+        }),
+        _ => Err(Unknown::new(
+            UnknownReason::Malformed,
+            format_args!("a bucket from {lower:?} to {upper:?}"),
+        )),
     }
 }
 
@@ -126,8 +163,13 @@ mod tests {
 
     fn sample(at_ms: u64, buckets: &[(&str, &str, u64)]) -> HistogramSample {
         let count: u64 = buckets.iter().map(|bucket| bucket.2).sum();
-        let raw = |&(lower, upper, count): &(&str, &str, u64)| (0, lower.to_owned(), upper.to_owned(), count.to_string());
-        HistogramSample { at_ms, count: count.to_string(), buckets: buckets.iter().map(raw).collect() }
+        let raw =
+            |&(lower, upper, count): &(&str, &str, u64)| (0, lower.to_owned(), upper.to_owned(), count.to_string());
+        HistogramSample {
+            at_ms,
+            count: count.to_string(),
+            buckets: buckets.iter().map(raw).collect(),
+        }
     }
 
     fn between(from: &[(&str, &str, u64)], to: &[(&str, &str, u64)]) -> Result<Vec<(f64, u64)>, UnknownReason> {
@@ -139,10 +181,16 @@ mod tests {
     #[test]
     fn buckets_are_subtracted_one_by_one() {
         let from = [("-0.5", "0.5", 3), ("1", "2", 5)];
-        assert_eq!(between(&from, &[("-0.5", "0.5", 3), ("1", "2", 9), ("4", "8", 1)]), Ok(vec![(2.0, 4), (8.0, 1)]));
+        assert_eq!(
+            between(&from, &[("-0.5", "0.5", 3), ("1", "2", 9), ("4", "8", 1)]),
+            Ok(vec![(2.0, 4), (8.0, 1)])
+        );
         assert_eq!(between(&from, &from), Ok(vec![]));
         let from_zero = difference(&Labels::new(), None, &sample(2, &from)).unwrap();
-        assert_eq!((from_zero.start_ms, from_zero.buckets), (None, vec![(0.5, 3), (2.0, 5)]));
+        assert_eq!(
+            (from_zero.start_ms, from_zero.buckets),
+            (None, vec![(0.5, 3), (2.0, 5)])
+        );
     }
 
     #[test]
@@ -150,7 +198,10 @@ mod tests {
         let fine = [("1", "1.41", 2), ("1.41", "2", 5), ("2", "2.83", 1)];
         assert_eq!(between(&fine, &[("1", "2", 8), ("2", "4", 1)]), Ok(vec![(2.0, 1)]));
         // The zero bucket grew over its neighbour.
-        assert_eq!(between(&[("-0.5", "0.5", 1), ("0.5", "1", 2)], &[("-1", "1", 4)]), Ok(vec![(1.0, 1)]));
+        assert_eq!(
+            between(&[("-0.5", "0.5", 1), ("0.5", "1", 2)], &[("-1", "1", 4)]),
+            Ok(vec![(1.0, 1)])
+        );
     }
 
     #[test]
@@ -161,7 +212,10 @@ mod tests {
         assert_eq!(between(&from, &[]), Err(CounterReset));
         assert_eq!(between(&from, &[("4", "8", 9)]), Err(CounterReset));
         assert_eq!(between(&from, &[("1", "2", 4), ("4", "8", 9)]), Err(CounterReset));
-        assert_eq!(between(&from, &[("1", "1.41", 4), ("1.41", "2", 4)]), Err(HistogramIncoherent));
+        assert_eq!(
+            between(&from, &[("1", "1.41", 4), ("1.41", "2", 4)]),
+            Err(HistogramIncoherent)
+        );
         assert_eq!(between(&from, &[("1.5", "3", 9)]), Err(HistogramIncoherent));
         assert_eq!(between(&[], &[("1", "3", 1), ("2", "4", 1)]), Err(HistogramIncoherent));
     }
@@ -172,10 +226,19 @@ mod tests {
         bad.count = "6".to_owned();
         let unknown = difference(&Labels::new(), None, &bad).unwrap_err();
         assert_eq!(unknown.reason, UnknownReason::HistogramIncoherent);
-        for (lower, upper, count) in [("NaN", "2", "1"), ("2", "2", "1"), ("x", "2", "1"), ("1", "2", "0.5"), ("1", "2", "NaN")] {
+        for (lower, upper, count) in [
+            ("NaN", "2", "1"),
+            ("2", "2", "1"),
+            ("x", "2", "1"),
+            ("1", "2", "0.5"),
+            ("1", "2", "NaN"),
+        ] {
             let mut bad = sample(2, &[]);
             bad.buckets = vec![(0, lower.to_owned(), upper.to_owned(), count.to_owned())];
-            assert!(difference(&Labels::new(), None, &bad).is_err(), "{lower} {upper} {count}");
+            assert!(
+                difference(&Labels::new(), None, &bad).is_err(),
+                "{lower} {upper} {count}"
+            );
         }
     }
 

@@ -10,8 +10,16 @@ use crate::scoring::{Unknown, UnknownReason};
 pub const NAME: &str = "__name__";
 
 /// Labels that usually say who scraped a target, not what was measured.
-const SCRAPER: &[&str] =
-    &["job", "instance", "endpoint", "container", "service", "prometheus", "prometheus_replica", "replica"];
+const SCRAPER: &[&str] = &[
+    "job",
+    "instance",
+    "endpoint",
+    "container",
+    "service",
+    "prometheus",
+    "prometheus_replica",
+    "replica",
+];
 
 /// Refuses series that are told apart by their scraper alone: one pod scraped by two jobs, or by two servers of a pair,
 /// counts everything twice. A label in `dimensions` is never taken for the scraper's.
@@ -24,7 +32,11 @@ pub fn refuse_twins<'a>(series: impl IntoIterator<Item = &'a Labels>, dimensions
         let mut identity = labels.clone();
         identity.retain(|name, _| !SCRAPER.contains(&name.as_str()) || dimensions.contains(name));
         if !identity.contains_key("pod") {
-            identity.extend(labels.get("instance").map(|instance| ("instance".to_owned(), instance.clone())));
+            identity.extend(
+                labels
+                    .get("instance")
+                    .map(|instance| ("instance".to_owned(), instance.clone())),
+            );
         }
         if !seen.insert(identity) {
             let detail = format!("{} is there twice: several jobs or servers scrape it", describe(labels));
@@ -59,18 +71,72 @@ mod tests {
     use super::*;
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
-        pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+        pairs
+            .iter()
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
     }
 
     #[test]
     fn a_target_that_two_jobs_scrape_is_ambiguous() {
-        let one = labels(&[(NAME, "m"), ("pod", "a"), ("job", "x"), ("instance", "1:1"), ("bin", "0")]);
+        let one = labels(&[
+            (NAME, "m"),
+            ("pod", "a"),
+            ("job", "x"),
+            ("instance", "1:1"),
+            ("bin", "0"),
+        ]);
         let cases: &[(&[(&str, &str)], bool)] = &[
-            (&[(NAME, "m"), ("pod", "a"), ("job", "y"), ("instance", "1:1"), ("bin", "0")], true),
-            (&[(NAME, "m"), ("pod", "a"), ("job", "x"), ("instance", "1:2"), ("bin", "0")], true),
-            (&[(NAME, "m"), ("pod", "a"), ("job", "x"), ("instance", "1:1"), ("bin", "1")], false),
-            (&[(NAME, "m"), ("pod", "b"), ("job", "y"), ("instance", "2:1"), ("bin", "0")], false),
-            (&[(NAME, "n"), ("pod", "a"), ("job", "x"), ("instance", "1:1"), ("bin", "0")], false),
+            (
+                &[
+                    (NAME, "m"),
+                    ("pod", "a"),
+                    ("job", "y"),
+                    ("instance", "1:1"),
+                    ("bin", "0"),
+                ],
+                true,
+            ),
+            (
+                &[
+                    (NAME, "m"),
+                    ("pod", "a"),
+                    ("job", "x"),
+                    ("instance", "1:2"),
+                    ("bin", "0"),
+                ],
+                true,
+            ),
+            (
+                &[
+                    (NAME, "m"),
+                    ("pod", "a"),
+                    ("job", "x"),
+                    ("instance", "1:1"),
+                    ("bin", "1"),
+                ],
+                false,
+            ),
+            (
+                &[
+                    (NAME, "m"),
+                    ("pod", "b"),
+                    ("job", "y"),
+                    ("instance", "2:1"),
+                    ("bin", "0"),
+                ],
+                false,
+            ),
+            (
+                &[
+                    (NAME, "n"),
+                    ("pod", "a"),
+                    ("job", "x"),
+                    ("instance", "1:1"),
+                    ("bin", "0"),
+                ],
+                false,
+            ),
         ];
         for (other, twins) in cases {
             assert_eq!(refuse_twins([&one, &labels(other)], &[]).is_err(), *twins, "{other:?}");

@@ -57,7 +57,10 @@ impl Revision<'_> {
     /// # Errors
     /// [`UnknownReason::InvalidQuery`] when a name is too long.
     pub fn matchers(&self) -> Result<Vec<Matcher>, Unknown> {
-        Ok(vec![Matcher::equal("namespace", self.namespace)?, Matcher::equal(REVISION_LABEL, self.name)?])
+        Ok(vec![
+            Matcher::equal("namespace", self.namespace)?,
+            Matcher::equal(REVISION_LABEL, self.name)?,
+        ])
     }
 }
 
@@ -70,16 +73,32 @@ pub async fn predictions(
     revision: &Revision<'_>,
     window: Window,
 ) -> Result<(ModelCounts, SourceRecord), Unknown> {
-    let names = [PREDICTIONS, LABELLED, SCORES, SELECTIONS, SAMPLES, POSITIVES, PROBABILITY, SQUARED_ERROR, GROUPS];
+    let names = [
+        PREDICTIONS,
+        LABELLED,
+        SCORES,
+        SELECTIONS,
+        SAMPLES,
+        POSITIVES,
+        PROBABILITY,
+        SQUARED_ERROR,
+        GROUPS,
+    ];
     let query = CounterQuery {
-        counters: names.iter().map(|name| MetricName::new(name)).collect::<Result<_, _>>()?,
+        counters: names
+            .iter()
+            .map(|name| MetricName::new(name))
+            .collect::<Result<_, _>>()?,
         histograms: Vec::new(),
         matchers: revision.matchers()?,
         vanished: revision.vanished,
         beginning: revision.beginning,
     };
     let purpose = format!("model/{}", revision.purpose);
-    let counted = source.count(&purpose, &query, window).await.map_err(|unknown| unknown.of(revision.name))?;
+    let counted = source
+        .count(&purpose, &query, window)
+        .await
+        .map_err(|unknown| unknown.of(revision.name))?;
     let counts = counts(&counted.deltas).map_err(|unknown| unknown.of(revision.name))?;
     Ok((counts, counted.record))
 }
@@ -112,7 +131,10 @@ fn bins(deltas: &Deltas) -> Result<Vec<Bin>, Unknown> {
         }
         let one = |metric: &str| {
             deltas.total(metric, &[(BIN, &index)])?.ok_or_else(|| {
-                Unknown::new(UnknownReason::Missing, format_args!("{metric} has no series of bin {index}"))
+                Unknown::new(
+                    UnknownReason::Missing,
+                    format_args!("{metric} has no series of bin {index}"),
+                )
             })
         };
         bins.push(Bin {
@@ -130,27 +152,49 @@ fn groups(deltas: &Deltas) -> Result<BTreeMap<String, Group>, Unknown> {
     let mut groups = BTreeMap::new();
     for name in values(deltas, GROUPS, GROUP)? {
         let one = |outcome: &str| {
-            deltas.total(GROUPS, &[(GROUP, name), (OUTCOME, outcome)])?.ok_or_else(|| {
-                Unknown::new(UnknownReason::Missing, format_args!("{GROUPS} has no outcome {outcome} of group {name:?}"))
-            })
+            deltas
+                .total(GROUPS, &[(GROUP, name), (OUTCOME, outcome)])?
+                .ok_or_else(|| {
+                    Unknown::new(
+                        UnknownReason::Missing,
+                        format_args!("{GROUPS} has no outcome {outcome} of group {name:?}"),
+                    )
+                })
         };
-        groups.insert(name.to_owned(), Group { tp: one("tp")?, fp: one("fp")?, tn: one("tn")?, fn_: one("fn")? });
+        groups.insert(
+            name.to_owned(),
+            Group {
+                tp: one("tp")?,
+                fp: one("fp")?,
+                tn: one("tn")?,
+                fn_: one("fn")?,
+            },
+        );
     }
     Ok(groups)
 }
 
 /// Values that a label of a metric has.
 fn values<'a>(deltas: &'a Deltas, metric: &str, label: &str) -> Result<BTreeSet<&'a str>, Unknown> {
-    let series = deltas.counters.iter().filter(|delta| delta.labels.get(NAME).is_some_and(|name| name == metric));
+    let series = deltas
+        .counters
+        .iter()
+        .filter(|delta| delta.labels.get(NAME).is_some_and(|name| name == metric));
     let mut found = BTreeSet::new();
     for delta in series {
         let value = delta.labels.get(label).ok_or_else(|| {
-            Unknown::new(UnknownReason::Missing, format_args!("a series of {metric} has no label {label}"))
+            Unknown::new(
+                UnknownReason::Missing,
+                format_args!("a series of {metric} has no label {label}"),
+            )
         })?;
         found.insert(value.as_str());
     }
     if found.len() > LARGEST_SET {
-        let detail = format!("{metric} has {} values of {label}, at most {LARGEST_SET} are read", found.len());
+        let detail = format!(
+            "{metric} has {} values of {label}, at most {LARGEST_SET} are read",
+            found.len()
+        );
         return Err(Unknown::new(UnknownReason::TooManySeries, detail));
     }
     Ok(found)
@@ -165,7 +209,10 @@ fn agree(counts: &ModelCounts) -> Result<(), Unknown> {
         checks.push((SAMPLES, bins(|bin| bin.samples)?, counts.labelled));
     }
     if !counts.groups.is_empty() {
-        let outcomes = counts.groups.values().flat_map(|group| [group.tp, group.fp, group.tn, group.fn_]);
+        let outcomes = counts
+            .groups
+            .values()
+            .flat_map(|group| [group.tp, group.fp, group.tn, group.fn_]);
         checks.push((GROUPS, exact::sum(outcomes)?, counts.labelled));
     }
     if let Some((metric, sum, total)) = checks.into_iter().find(|(_, sum, total)| sum != total) {
@@ -177,10 +224,15 @@ fn agree(counts: &ModelCounts) -> Result<(), Unknown> {
             && bin.positives <= bin.samples
             && u128::from(bin.probability_q20) <= u128::from(bin.samples) << 20
     };
-    let squared = counts.squared_error_q20.is_none_or(|sum| u128::from(sum) <= u128::from(counts.labelled) << 20);
+    let squared = counts
+        .squared_error_q20
+        .is_none_or(|sum| u128::from(sum) <= u128::from(counts.labelled) << 20);
     if counts.bins.iter().all(possible) && squared {
         Ok(())
     } else {
-        Err(Unknown::new(UnknownReason::Inconsistent, "a bin counts a part that is more than the whole"))
+        Err(Unknown::new(
+            UnknownReason::Inconsistent,
+            "a bin counts a part that is more than the whole",
+        ))
     }
 }

@@ -81,7 +81,10 @@ impl Prometheus {
     /// # Errors
     /// [`AddressError`] when `url` is not an absolute http or https address without query and user.
     pub fn new(url: &str, limits: QueryLimits) -> Result<Self, AddressError> {
-        let problem = |problem| AddressError { url: url.to_owned(), problem };
+        let problem = |problem| AddressError {
+            url: url.to_owned(),
+            problem,
+        };
         let query = query_address(url).map_err(problem)?;
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls_config().map_err(problem)?)
@@ -93,7 +96,12 @@ impl Prometheus {
             .pool_idle_timeout(Duration::from_mins(1))
             .pool_max_idle_per_host(2)
             .build(connector);
-        Ok(Self { client, query, authorization: None, limits })
+        Ok(Self {
+            client,
+            query,
+            authorization: None,
+            limits,
+        })
     }
 
     /// The same client with an `Authorization` header, such as `Bearer …`.
@@ -161,7 +169,11 @@ impl Prometheus {
             Err(_) => Err(Failure {
                 unknown: Unknown::new(
                     UnknownReason::TimedOut,
-                    format_args!("{} did not answer within {} ms", self.host(), self.limits.attempt.as_millis()),
+                    format_args!(
+                        "{} did not answer within {} ms",
+                        self.host(),
+                        self.limits.attempt.as_millis()
+                    ),
                 ),
                 transient: true,
             }),
@@ -183,7 +195,10 @@ impl Prometheus {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
         let response = self.client.request(request).await.map_err(|error| Failure {
-            unknown: Unknown::new(UnknownReason::Unreachable, format_args!("{}: {}", self.host(), chain(&error))),
+            unknown: Unknown::new(
+                UnknownReason::Unreachable,
+                format_args!("{}: {}", self.host(), chain(&error)),
+            ),
             transient: true,
         })?;
         self.read(response).await
@@ -191,25 +206,47 @@ impl Prometheus {
 
     async fn read(&self, response: Response<hyper::body::Incoming>) -> Result<Bytes, Failure> {
         let status = response.status();
-        let body = Limited::new(response.into_body(), self.limits.body).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                let detail = format!("the answer is longer than {} bytes: select fewer series", self.limits.body);
-                return Failure { unknown: Unknown::new(UnknownReason::TooLarge, detail), transient: false };
-            }
-            let detail = format!("the answer of {} broke off: {}", self.host(), chain(error.as_ref()));
-            Failure { unknown: Unknown::new(UnknownReason::Unreachable, detail), transient: true }
-        })?;
+        let body = Limited::new(response.into_body(), self.limits.body)
+            .collect()
+            .await
+            .map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    let detail = format!(
+                        "the answer is longer than {} bytes: select fewer series",
+                        self.limits.body
+                    );
+                    return Failure {
+                        unknown: Unknown::new(UnknownReason::TooLarge, detail),
+                        transient: false,
+                    };
+                }
+                let detail = format!("the answer of {} broke off: {}", self.host(), chain(error.as_ref()));
+                Failure {
+                    unknown: Unknown::new(UnknownReason::Unreachable, detail),
+                    transient: true,
+                }
+            })?;
         let body = body.to_bytes();
         if status.is_success() {
             return Ok(body);
         }
         if status.is_redirection() {
-            let detail = format!("{} answered {status}; name the final address as the source", self.host());
-            return Err(Failure { unknown: Unknown::new(UnknownReason::Redirected, detail), transient: false });
+            let detail = format!(
+                "{} answered {status}; name the final address as the source",
+                self.host()
+            );
+            return Err(Failure {
+                unknown: Unknown::new(UnknownReason::Redirected, detail),
+                transient: false,
+            });
         }
         let reason = answer::error_text(&body);
         // Prometheus reports a refused query as 400 or 422 with its reason.
-        let code = if reason.is_some() { UnknownReason::QueryFailed } else { UnknownReason::HttpStatus };
+        let code = if reason.is_some() {
+            UnknownReason::QueryFailed
+        } else {
+            UnknownReason::HttpStatus
+        };
         let detail = format!("{} answered {status} {}", self.host(), reason.unwrap_or_default());
         let transient = matches!(
             status,
@@ -218,7 +255,10 @@ impl Prometheus {
                 | StatusCode::SERVICE_UNAVAILABLE
                 | StatusCode::GATEWAY_TIMEOUT
         );
-        Err(Failure { unknown: Unknown::new(code, detail.trim_end()), transient })
+        Err(Failure {
+            unknown: Unknown::new(code, detail.trim_end()),
+            transient,
+        })
     }
 
     fn host(&self) -> &str {

@@ -26,7 +26,9 @@ impl MetricName {
         if is_identifier(name, true) {
             return Ok(Self(name.to_owned()));
         }
-        Err(invalid(format_args!("{name:?} is no metric name: use letters, digits, '_' and ':', not a digit first")))
+        Err(invalid(format_args!(
+            "{name:?} is no metric name: use letters, digits, '_' and ':', not a digit first"
+        )))
     }
 
     /// The name.
@@ -83,12 +85,20 @@ impl Matcher {
     /// [`UnknownReason::InvalidQuery`] when the name is no label name or a part is too long.
     pub fn new(name: &str, operator: Operator, value: &str) -> Result<Self, Unknown> {
         if !is_identifier(name, false) {
-            return Err(invalid(format_args!("{name:?} is no label name: use letters, digits and '_', not a digit first")));
+            return Err(invalid(format_args!(
+                "{name:?} is no label name: use letters, digits and '_', not a digit first"
+            )));
         }
         if value.len() > NAME_LIMIT {
-            return Err(invalid(format_args!("the value of label {name} is longer than {NAME_LIMIT} bytes")));
+            return Err(invalid(format_args!(
+                "the value of label {name} is longer than {NAME_LIMIT} bytes"
+            )));
         }
-        Ok(Self { name: name.to_owned(), operator, value: value.to_owned() })
+        Ok(Self {
+            name: name.to_owned(),
+            operator,
+            value: value.to_owned(),
+        })
     }
 
     /// The label `name` has exactly this value.
@@ -164,7 +174,10 @@ pub const COUNTER_LABEL: &str = "penin_counter";
 pub fn resets(metrics: &[MetricName], matchers: &[Matcher], milliseconds: u64) -> String {
     let terms = metrics.iter().map(|metric| {
         let series = selector([metric], matchers);
-        format!("label_replace(resets({series}{}),\"{COUNTER_LABEL}\",\"{metric}\",\"\",\"\")", range(milliseconds))
+        format!(
+            "label_replace(resets({series}{}),\"{COUNTER_LABEL}\",\"{metric}\",\"\",\"\")",
+            range(milliseconds)
+        )
     });
     terms.collect::<Vec<_>>().join(" or ")
 }
@@ -172,9 +185,7 @@ pub fn resets(metrics: &[MetricName], matchers: &[Matcher], milliseconds: u64) -
 fn is_identifier(name: &str, colons: bool) -> bool {
     let mut bytes = name.bytes();
     let letter = |b: u8| b.is_ascii_alphabetic() || b == b'_' || (colons && b == b':');
-    name.len() <= NAME_LIMIT
-        && bytes.next().is_some_and(letter)
-        && bytes.all(|b| letter(b) || b.is_ascii_digit())
+    name.len() <= NAME_LIMIT && bytes.next().is_some_and(letter) && bytes.all(|b| letter(b) || b.is_ascii_digit())
 }
 
 fn invalid(detail: impl fmt::Display) -> Unknown {
@@ -192,8 +203,16 @@ mod tests {
     #[test]
     fn names_outside_the_grammar_are_refused() {
         for bad in ["", "1x", "a b", "a\"b", "a{", "a|b", "ü", &"a".repeat(NAME_LIMIT + 1)] {
-            assert_eq!(MetricName::new(bad).unwrap_err().reason, UnknownReason::InvalidQuery, "{bad}");
-            assert_eq!(Matcher::equal(bad, "x").unwrap_err().reason, UnknownReason::InvalidQuery, "{bad}");
+            assert_eq!(
+                MetricName::new(bad).unwrap_err().reason,
+                UnknownReason::InvalidQuery,
+                "{bad}"
+            );
+            assert_eq!(
+                Matcher::equal(bad, "x").unwrap_err().reason,
+                UnknownReason::InvalidQuery,
+                "{bad}"
+            );
         }
         assert!(MetricName::new("job:rq:sum").is_ok());
         assert!(Matcher::equal("job:rq", "x").is_err(), "label names have no colon");
@@ -209,7 +228,10 @@ mod tests {
 
     #[test]
     fn selectors_hold_all_names_and_conditions() {
-        let matchers = [Matcher::equal("a", "b").unwrap(), Matcher::new("c", Operator::NotMatches, "d.*").unwrap()];
+        let matchers = [
+            Matcher::equal("a", "b").unwrap(),
+            Matcher::new("c", Operator::NotMatches, "d.*").unwrap(),
+        ];
         assert_eq!(selector([&metric("x")], &matchers), r#"{__name__="x",a="b",c!~"d.*"}"#);
         assert_eq!(selector(&[metric("x"), metric("y")], &[]), r#"{__name__=~"x|y"}"#);
         assert_eq!(

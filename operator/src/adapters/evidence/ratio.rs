@@ -35,13 +35,20 @@ impl Selector {
     /// # Errors
     /// [`UnknownReason::InvalidQuery`] with the place where the text stops being one.
     pub fn parse(text: &str) -> Result<Self, Unknown> {
-        let (name, mut rest) = text.trim().split_once('{').ok_or_else(|| invalid(text, "there is no '{'"))?;
+        let (name, mut rest) = text
+            .trim()
+            .split_once('{')
+            .ok_or_else(|| invalid(text, "there is no '{'"))?;
         let metric = MetricName::new(name.trim_end())?;
         let mut matchers = Vec::new();
         loop {
             rest = rest.trim_start();
             if let Some(end) = rest.strip_prefix('}') {
-                return if end.is_empty() { Ok(Self { metric, matchers }) } else { Err(invalid(end, "something follows '}'")) };
+                return if end.is_empty() {
+                    Ok(Self { metric, matchers })
+                } else {
+                    Err(invalid(end, "something follows '}'"))
+                };
             }
             if matchers.len() == MATCHER_LIMIT {
                 return Err(invalid(rest, "there are more than 32 conditions"));
@@ -72,7 +79,9 @@ impl Selector {
 
 /// Reads `name op "value"` and returns what follows.
 fn condition(text: &str) -> Result<((String, Operator, String), &str), Unknown> {
-    let name_end = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let name_end = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
     let (name, rest) = text.split_at(name_end);
     let rest = rest.trim_start();
     let operators = [
@@ -81,9 +90,14 @@ fn condition(text: &str) -> Result<((String, Operator, String), &str), Unknown> 
         ("!=", Operator::NotEqual),
         ("=", Operator::Equal),
     ];
-    let found = operators.iter().find_map(|(symbol, operator)| rest.strip_prefix(symbol).map(|rest| (*operator, rest)));
+    let found = operators
+        .iter()
+        .find_map(|(symbol, operator)| rest.strip_prefix(symbol).map(|rest| (*operator, rest)));
     let (operator, rest) = found.ok_or_else(|| invalid(rest, "'=', '!=', '=~' or '!~' is missing"))?;
-    let rest = rest.trim_start().strip_prefix('"').ok_or_else(|| invalid(rest, "a '\"' is missing"))?;
+    let rest = rest
+        .trim_start()
+        .strip_prefix('"')
+        .ok_or_else(|| invalid(rest, "a '\"' is missing"))?;
     let (value, rest) = literal(rest)?;
     Ok(((name.to_owned(), operator, value), rest))
 }
@@ -113,7 +127,9 @@ fn fill(value: &str, variables: &Variables<'_>, pattern: bool) -> Result<String,
     let mut filled = String::new();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once("{{") {
-        let (name, after) = after.split_once("}}").ok_or_else(|| invalid(value, "'{{' has no '}}'"))?;
+        let (name, after) = after
+            .split_once("}}")
+            .ok_or_else(|| invalid(value, "'{{' has no '}}'"))?;
         let put_in = match name.trim() {
             "namespace" => variables.namespace,
             "service" => variables.service,
@@ -134,7 +150,10 @@ fn fill(value: &str, variables: &Variables<'_>, pattern: bool) -> Result<String,
 }
 
 fn invalid(near: &str, problem: &str) -> Unknown {
-    Unknown::new(UnknownReason::InvalidQuery, format_args!("selector: {problem}, near {near:?}"))
+    Unknown::new(
+        UnknownReason::InvalidQuery,
+        format_args!("selector: {problem}, near {near:?}"),
+    )
 }
 
 /// The two counters of a ratio and how they are judged.
@@ -159,15 +178,31 @@ pub async fn ratio(
 ) -> Result<(RatioCounts, Vec<SourceRecord>), Unknown> {
     let query = |selector: &Selector| -> Result<CounterQuery, Unknown> {
         let matchers = selector.matchers(variables)?;
-        Ok(CounterQuery { counters: vec![selector.metric.clone()], histograms: Vec::new(), matchers, vanished, beginning })
+        Ok(CounterQuery {
+            counters: vec![selector.metric.clone()],
+            histograms: Vec::new(),
+            matchers,
+            vanished,
+            beginning,
+        })
     };
-    let total = source.count(&format!("{purpose}/total"), &query(&ratio.total)?, window).await?;
+    let total = source
+        .count(&format!("{purpose}/total"), &query(&ratio.total)?, window)
+        .await?;
     let all = total.deltas.required(ratio.total.metric.as_str())?;
     // No series of good events is not the same as none of them: the counter may be named wrongly or dropped on its way.
-    let good = source.count(&format!("{purpose}/good"), &query(&ratio.good)?, window).await?;
-    let counts = RatioCounts { good: good.deltas.required(ratio.good.metric.as_str())?, total: all };
+    let good = source
+        .count(&format!("{purpose}/good"), &query(&ratio.good)?, window)
+        .await?;
+    let counts = RatioCounts {
+        good: good.deltas.required(ratio.good.metric.as_str())?,
+        total: all,
+    };
     if counts.good > counts.total {
-        let detail = format!("{} events are good, but there are {}: `good` must be a part of `total`", counts.good, all);
+        let detail = format!(
+            "{} events are good, but there are {}: `good` must be a part of `total`",
+            counts.good, all
+        );
         return Err(Unknown::new(UnknownReason::Inconsistent, detail));
     }
     Ok((counts, vec![total.record, good.record]))
@@ -179,7 +214,11 @@ mod tests {
 
     use super::*;
 
-    const HERE: Variables<'static> = Variables { namespace: "shop", service: "shop-v1", revision: "a.b" };
+    const HERE: Variables<'static> = Variables {
+        namespace: "shop",
+        service: "shop-v1",
+        revision: "a.b",
+    };
 
     fn filled(text: &str) -> Result<String, UnknownReason> {
         let selector = Selector::parse(text).map_err(|unknown| unknown.reason)?;
@@ -191,8 +230,14 @@ mod tests {
     fn selectors_are_read_and_filled() {
         let cases = [
             (r#"a{x="{{ service }}"}"#, r#"{__name__="a",x="shop-v1"}"#),
-            (r#"a { x = "{{namespace}}/{{ service }}" , y!="b\"}", }"#, r#"{__name__="a",x="shop/shop-v1",y!="b\"}"}"#),
-            (r#"a:b{x=~"({{ revision }}|y)",z!~"c"}"#, r#"{__name__="a:b",x=~"(a\\.b|y)",z!~"c"}"#),
+            (
+                r#"a { x = "{{namespace}}/{{ service }}" , y!="b\"}", }"#,
+                r#"{__name__="a",x="shop/shop-v1",y!="b\"}"}"#,
+            ),
+            (
+                r#"a:b{x=~"({{ revision }}|y)",z!~"c"}"#,
+                r#"{__name__="a:b",x=~"(a\\.b|y)",z!~"c"}"#,
+            ),
             ("a{}", r#"{__name__="a"}"#),
         ];
         for (text, wanted) in cases {
@@ -204,8 +249,21 @@ mod tests {
     fn everything_else_is_refused() {
         let many = format!("a{{{}}}", r#"x="1","#.repeat(MATCHER_LIMIT + 1));
         for text in [
-            "", "a", "sum(a{})", "a{x=\"1\"}[5m]", "a{x=\"1\"} or b", "a{x=1}", "a{x=\"1}", "a{x=\"\\q\"}", "a{=\"1\"}",
-            "a{x=\"1\" y=\"2\"}", "a{x=\"{{ pod }}\"}", "a{x=\"{{ service\"}", "a{x=\"1\n\"}", "{x=\"1\"}", &many,
+            "",
+            "a",
+            "sum(a{})",
+            "a{x=\"1\"}[5m]",
+            "a{x=\"1\"} or b",
+            "a{x=1}",
+            "a{x=\"1}",
+            "a{x=\"\\q\"}",
+            "a{=\"1\"}",
+            "a{x=\"1\" y=\"2\"}",
+            "a{x=\"{{ pod }}\"}",
+            "a{x=\"{{ service\"}",
+            "a{x=\"1\n\"}",
+            "{x=\"1\"}",
+            &many,
         ] {
             assert_eq!(filled(text), Err(UnknownReason::InvalidQuery), "{text}");
         }

@@ -7,9 +7,9 @@
 use futures::try_join;
 
 use super::answer::{Instant, Labels, Series};
+use super::labels::NAME;
 use super::prometheus::Prometheus;
 use super::promql::{self, Matcher, MetricName};
-use super::labels::NAME;
 use super::window::{self, Beginning, Deltas, Readings, Rules, Vanished};
 use crate::scoring::{QueryRecord, SourceRecord, Unknown, UnknownReason, Window};
 
@@ -67,12 +67,23 @@ impl Source {
             max_age_ms: self.max_age_ms,
             vanished: query.vanished,
             beginning: query.beginning,
-            dimensions: query.matchers.iter().map(|matcher| matcher.label().to_owned()).collect(),
+            dimensions: query
+                .matchers
+                .iter()
+                .map(|matcher| matcher.label().to_owned())
+                .collect(),
         };
         let deltas = window::difference(&readings, &rules)?;
         record.series = deltas.records();
-        record.histograms = deltas.histograms.iter().filter_map(super::histogram::HistogramDelta::record).collect();
-        Ok(Counted { deltas, record: record.compacted() })
+        record.histograms = deltas
+            .histograms
+            .iter()
+            .filter_map(super::histogram::HistogramDelta::record)
+            .collect();
+        Ok(Counted {
+            deltas,
+            record: record.compacted(),
+        })
     }
 
     async fn read(&self, query: &CounterQuery, window: Window, record: &mut SourceRecord) -> Result<Readings, Unknown> {
@@ -89,7 +100,12 @@ impl Source {
             self.server.samples(&end, end_ms),
             self.resets(window, resets),
         )?;
-        let mut readings = Readings { around_start, before_end, resets, ..Readings::default() };
+        let mut readings = Readings {
+            around_start,
+            before_end,
+            resets,
+            ..Readings::default()
+        };
         if query.beginning != Beginning::RevisionBorn && window::began_inside(&readings, start_ms) {
             let earlier = format!("last_over_time({all}{})", promql::range(LONG_LOOKBACK_MS));
             readings.long_before = self.server.present(&note(record, earlier, start_ms), start_ms).await?;
@@ -111,17 +127,28 @@ impl Source {
     /// All samples in the window of series that have none before its end.
     async fn ended(&self, gone: &[Labels], window: Window, record: &mut SourceRecord) -> Result<Vec<Series>, Unknown> {
         if gone.len() > VANISHED_LIMIT {
-            let detail = format!("{} series ended inside the window, at most {VANISHED_LIMIT} are read", gone.len());
+            let detail = format!(
+                "{} series ended inside the window, at most {VANISHED_LIMIT} are read",
+                gone.len()
+            );
             return Err(Unknown::new(UnknownReason::SeriesVanished, detail));
         }
         let mut all = Vec::new();
         for labels in gone {
             let name = MetricName::new(labels.get(NAME).map_or("", String::as_str))?;
             let matchers = labels.iter().filter(|(label, _)| *label != NAME);
-            let matchers: Vec<Matcher> =
-                matchers.map(|(label, value)| Matcher::equal(label, value)).collect::<Result<_, _>>()?;
-            let expression = format!("{}{}", promql::selector([&name], &matchers), promql::range(window.length_ms()));
-            let found = self.server.samples(&note(record, expression, window.end_ms), window.end_ms).await?;
+            let matchers: Vec<Matcher> = matchers
+                .map(|(label, value)| Matcher::equal(label, value))
+                .collect::<Result<_, _>>()?;
+            let expression = format!(
+                "{}{}",
+                promql::selector([&name], &matchers),
+                promql::range(window.length_ms())
+            );
+            let found = self
+                .server
+                .samples(&note(record, expression, window.end_ms), window.end_ms)
+                .await?;
             // A label that the series does not have matches none of these conditions, so others may be found too.
             all.extend(found.into_iter().filter(|series| series.labels == *labels));
         }
@@ -131,6 +158,9 @@ impl Source {
 
 /// Writes a question into the record.
 pub(super) fn note(record: &mut SourceRecord, expression: String, at_ms: u64) -> String {
-    record.queries.push(QueryRecord { expression: expression.clone(), at_ms });
+    record.queries.push(QueryRecord {
+        expression: expression.clone(),
+        at_ms,
+    });
     expression
 }

@@ -35,16 +35,27 @@ impl TemplateLimits {
     #[must_use]
     pub fn of(template: &PodTemplateSpec) -> Self {
         let spec = template.spec.as_ref();
-        let sidecars = spec.and_then(|spec| spec.init_containers.as_ref()).into_iter().flatten();
+        let sidecars = spec
+            .and_then(|spec| spec.init_containers.as_ref())
+            .into_iter()
+            .flatten();
         let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
-        let containers: Vec<&Container> = spec.map(|spec| &spec.containers).into_iter().flatten().chain(sidecars).collect();
+        let containers: Vec<&Container> = spec
+            .map(|spec| &spec.containers)
+            .into_iter()
+            .flatten()
+            .chain(sidecars)
+            .collect();
         let sum = |resource: &str| -> Option<f64> {
-            let limits = containers.iter().map(|container| {
-                quantity_value(container.resources.as_ref()?.limits.as_ref()?.get(resource)?).ok()
-            });
+            let limits = containers
+                .iter()
+                .map(|container| quantity_value(container.resources.as_ref()?.limits.as_ref()?.get(resource)?).ok());
             limits.sum::<Option<f64>>().filter(|sum| *sum > 0.0)
         };
-        Self { cpu_cores: sum("cpu"), memory_bytes: sum("memory") }
+        Self {
+            cpu_cores: sum("cpu"),
+            memory_bytes: sum("memory"),
+        }
     }
 }
 
@@ -60,10 +71,19 @@ pub async fn resources(
 ) -> Result<(ResourceUse, SourceRecord), Unknown> {
     let mut record = SourceRecord::new(&source.name, &format!("resources/{}", revision.purpose), window);
     let names = [CPU_SECONDS, RESIDENT_BYTES, MEMORY_LIMIT, CPU_LIMIT];
-    let names: Vec<MetricName> = names.iter().map(|name| MetricName::new(name)).collect::<Result<_, _>>()?;
-    let expression =
-        format!("{}{}", promql::selector(&names, &revision.matchers()?), promql::range(source.max_age_ms));
-    let series = source.server.samples(&note(&mut record, expression, window.end_ms), window.end_ms).await?;
+    let names: Vec<MetricName> = names
+        .iter()
+        .map(|name| MetricName::new(name))
+        .collect::<Result<_, _>>()?;
+    let expression = format!(
+        "{}{}",
+        promql::selector(&names, &revision.matchers()?),
+        promql::range(source.max_age_ms)
+    );
+    let series = source
+        .server
+        .samples(&note(&mut record, expression, window.end_ms), window.end_ms)
+        .await?;
     let found = worst(&series, limits, window.end_ms).map_err(|unknown| unknown.of(revision.name))?;
     record.gauges = series.iter().map(gauge).collect();
     Ok((found, record.compacted()))
@@ -78,13 +98,23 @@ pub fn worst(series: &[Series], limits: TemplateLimits, end_ms: u64) -> Result<R
     let mut pods: BTreeMap<&str, BTreeMap<&str, &[Sample]>> = BTreeMap::new();
     for Series { labels, samples, .. } in series {
         let (Some(pod), Some(name)) = (labels.get("pod"), labels.get(NAME)) else {
-            return Err(Unknown::new(UnknownReason::Missing, "a series of the process metrics has no label pod"));
+            return Err(Unknown::new(
+                UnknownReason::Missing,
+                "a series of the process metrics has no label pod",
+            ));
         };
         if pods.entry(pod).or_default().insert(name, samples).is_some() {
-            return Err(Unknown::new(UnknownReason::Ambiguous, format_args!("pod {pod} reports {name} more than once")));
+            return Err(Unknown::new(
+                UnknownReason::Ambiguous,
+                format_args!("pod {pod} reports {name} more than once"),
+            ));
         }
     }
-    let mut worst = ResourceUse { cpu: 0.0, mem: 0.0, age_seconds: 0.0 };
+    let mut worst = ResourceUse {
+        cpu: 0.0,
+        mem: 0.0,
+        age_seconds: 0.0,
+    };
     for (pod, metrics) in &pods {
         let one = pod_use(metrics, limits, end_ms).map_err(|unknown| unknown.of(pod))?;
         worst.cpu = worst.cpu.max(one.cpu);
@@ -92,7 +122,10 @@ pub fn worst(series: &[Series], limits: TemplateLimits, end_ms: u64) -> Result<R
         worst.age_seconds = worst.age_seconds.max(one.age_seconds);
     }
     if pods.is_empty() {
-        return Err(Unknown::new(UnknownReason::Missing, "no pod reports its use of resources"));
+        return Err(Unknown::new(
+            UnknownReason::Missing,
+            "no pod reports its use of resources",
+        ));
     }
     Ok(worst)
 }
@@ -101,10 +134,13 @@ fn pod_use(metrics: &BTreeMap<&str, &[Sample]>, limits: TemplateLimits, end_ms: 
     let last = |name: &str| metrics.get(name).and_then(|samples| samples.last());
     let limit = |name: &str, template: Option<f64>| {
         let reported = last(name).map(|sample| exact::real(&sample.text)).transpose()?;
-        reported.or(template).filter(|limit| *limit > 0.0 && limit.is_finite()).ok_or_else(|| {
-            let detail = format!("no {name}, and the pod template has no limit either");
-            Unknown::new(UnknownReason::Missing, detail)
-        })
+        reported
+            .or(template)
+            .filter(|limit| *limit > 0.0 && limit.is_finite())
+            .ok_or_else(|| {
+                let detail = format!("no {name}, and the pod template has no limit either");
+                Unknown::new(UnknownReason::Missing, detail)
+            })
     };
     let missing = |name: &str| Unknown::new(UnknownReason::Missing, format_args!("no {name}"));
     let memory = last(RESIDENT_BYTES).ok_or_else(|| missing(RESIDENT_BYTES))?;
@@ -125,39 +161,82 @@ fn pod_use(metrics: &BTreeMap<&str, &[Sample]>, limits: TemplateLimits, end_ms: 
 /// Processor time used each second, between the first and the last sample, and the time of the last.
 fn cores(samples: &[Sample]) -> Result<(f64, u64), Unknown> {
     let (Some(first), Some(last)) = (samples.first(), samples.last()) else {
-        return Err(Unknown::new(UnknownReason::Missing, format_args!("no sample of {CPU_SECONDS}")));
+        return Err(Unknown::new(
+            UnknownReason::Missing,
+            format_args!("no sample of {CPU_SECONDS}"),
+        ));
     };
-    let values: Vec<f64> = samples.iter().map(|sample| exact::real(&sample.text)).collect::<Result<_, _>>()?;
+    let values: Vec<f64> = samples
+        .iter()
+        .map(|sample| exact::real(&sample.text))
+        .collect::<Result<_, _>>()?;
     if !values.is_sorted() || values.first().is_some_and(|&value| value < 0.0) {
-        return Err(Unknown::new(UnknownReason::CounterReset, format_args!("{CPU_SECONDS} went back")));
+        return Err(Unknown::new(
+            UnknownReason::CounterReset,
+            format_args!("{CPU_SECONDS} went back"),
+        ));
     }
     let elapsed = last.at_ms.saturating_sub(first.at_ms);
     if elapsed == 0 {
-        return Err(Unknown::new(UnknownReason::NotYetSampled, format_args!("{CPU_SECONDS} has one sample")));
+        return Err(Unknown::new(
+            UnknownReason::NotYetSampled,
+            format_args!("{CPU_SECONDS} has one sample"),
+        ));
     }
-    let used = values.last().zip(values.first()).map_or(0.0, |(last, first)| last - first);
+    let used = values
+        .last()
+        .zip(values.first())
+        .map_or(0.0, |(last, first)| last - first);
     Ok((used / (exact::number(elapsed) / 1_000.0), last.at_ms))
 }
 
 fn gauge(series: &Series) -> GaugeRecord {
     let mut labels: Labels = series.labels.clone();
     let metric = labels.remove(NAME).unwrap_or_default();
-    let ends: BTreeSet<u64> = series.samples.first().into_iter().chain(series.samples.last()).map(|s| s.at_ms).collect();
+    let ends: BTreeSet<u64> = series
+        .samples
+        .first()
+        .into_iter()
+        .chain(series.samples.last())
+        .map(|s| s.at_ms)
+        .collect();
     let kept = series.samples.iter().filter(|sample| ends.contains(&sample.at_ms));
-    let samples = kept.map(|sample| RawSample { at_ms: sample.at_ms, value: sample.text.clone() }).collect();
-    GaugeRecord { metric, labels, samples }
+    let samples = kept
+        .map(|sample| RawSample {
+            at_ms: sample.at_ms,
+            value: sample.text.clone(),
+        })
+        .collect();
+    GaugeRecord {
+        metric,
+        labels,
+        samples,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const LIMITS: TemplateLimits = TemplateLimits { cpu_cores: Some(2.0), memory_bytes: Some(1_000.0) };
+    const LIMITS: TemplateLimits = TemplateLimits {
+        cpu_cores: Some(2.0),
+        memory_bytes: Some(1_000.0),
+    };
 
     fn series(pod: &str, name: &str, samples: &[(u64, &str)]) -> Series {
         let labels = [("pod", pod), (NAME, name)].map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let samples = samples.iter().map(|&(at_ms, text)| Sample { at_ms, text: text.to_owned() }).collect();
-        Series { labels: labels.into(), samples, histograms: vec![] }
+        let samples = samples
+            .iter()
+            .map(|&(at_ms, text)| Sample {
+                at_ms,
+                text: text.to_owned(),
+            })
+            .collect();
+        Series {
+            labels: labels.into(),
+            samples,
+            histograms: vec![],
+        }
     }
 
     fn pod(name: &str) -> Vec<Series> {
@@ -173,7 +252,14 @@ mod tests {
         all.extend(pod("b"));
         all.push(series("b", CPU_LIMIT, &[(14_000, "1")]));
         let found = worst(&all, LIMITS, 15_000).unwrap();
-        assert_eq!(found, ResourceUse { cpu: 0.5, mem: 0.6, age_seconds: 1.0 });
+        assert_eq!(
+            found,
+            ResourceUse {
+                cpu: 0.5,
+                mem: 0.6,
+                age_seconds: 1.0
+            }
+        );
     }
 
     #[test]
@@ -183,15 +269,33 @@ mod tests {
         let cases: Vec<(Vec<Series>, TemplateLimits, UnknownReason)> = vec![
             (vec![], LIMITS, Missing),
             (pod("a"), TemplateLimits::default(), Missing),
-            (pod("a"), TemplateLimits { cpu_cores: Some(f64::NAN), ..LIMITS }, Missing),
-            (pod("a"), TemplateLimits { memory_bytes: Some(0.0), ..LIMITS }, Missing),
+            (
+                pod("a"),
+                TemplateLimits {
+                    cpu_cores: Some(f64::NAN),
+                    ..LIMITS
+                },
+                Missing,
+            ),
+            (
+                pod("a"),
+                TemplateLimits {
+                    memory_bytes: Some(0.0),
+                    ..LIMITS
+                },
+                Missing,
+            ),
             (pod("a")[..1].to_vec(), LIMITS, Missing),
             (pod("a")[1..].to_vec(), LIMITS, Missing),
             (with(series("b", RESIDENT_BYTES, &[(14_000, "1")])), LIMITS, Missing),
             (with(series("a", CPU_LIMIT, &[(14_000, "0")])), LIMITS, Missing),
             (with(series("a", CPU_LIMIT, &[(14_000, "NaN")])), LIMITS, NonFinite),
             (with(series("a", CPU_LIMIT, &[(14_000, "?")])), LIMITS, Malformed),
-            (with(series("b", CPU_SECONDS, &[(1_000, "2"), (14_000, "1")])), LIMITS, Missing),
+            (
+                with(series("b", CPU_SECONDS, &[(1_000, "2"), (14_000, "1")])),
+                LIMITS,
+                Missing,
+            ),
             (pod("a").into_iter().chain(pod("a")).collect(), LIMITS, Ambiguous),
         ];
         for (series, limits, reason) in cases {

@@ -105,7 +105,11 @@ impl Deltas {
             .counters
             .iter()
             .filter(|delta| delta.labels.get(NAME).is_some_and(|name| name == metric))
-            .filter(|delta| labels.iter().all(|(name, value)| delta.labels.get(*name).is_some_and(|have| have == value)))
+            .filter(|delta| {
+                labels
+                    .iter()
+                    .all(|(name, value)| delta.labels.get(*name).is_some_and(|have| have == value))
+            })
             .map(|delta| delta.increase)
             .collect();
         if matching.is_empty() {
@@ -119,8 +123,12 @@ impl Deltas {
     /// # Errors
     /// [`UnknownReason::Missing`] when there is no such series.
     pub fn required(&self, metric: &str) -> Result<u64, Unknown> {
-        self.total(metric, &[])?
-            .ok_or_else(|| Unknown::new(UnknownReason::Missing, format_args!("the source has no series of {metric}")))
+        self.total(metric, &[])?.ok_or_else(|| {
+            Unknown::new(
+                UnknownReason::Missing,
+                format_args!("the source has no series of {metric}"),
+            )
+        })
     }
 
     /// Records of the counters, for the snapshot.
@@ -129,7 +137,13 @@ impl Deltas {
         let record = |delta: &SeriesDelta| {
             let mut labels = delta.labels.clone();
             let metric = labels.remove(NAME).unwrap_or_default();
-            SeriesRecord { metric, labels, start: delta.start.clone(), end: delta.end.clone(), increase: delta.increase }
+            SeriesRecord {
+                metric,
+                labels,
+                start: delta.start.clone(),
+                end: delta.end.clone(),
+                increase: delta.increase,
+            }
         };
         self.counters.iter().map(record).collect()
     }
@@ -140,8 +154,12 @@ impl Deltas {
 pub fn began_inside(readings: &Readings, start_ms: u64) -> bool {
     let there = keys_before(&readings.around_start, start_ms);
     let end = readings.before_end.iter().map(|series| &series.labels);
-    end.chain(readings.around_start.iter().map(|series| &series.labels)).any(|labels| !there.contains(labels))
-        || readings.resets.iter().any(|instant| !there.contains(&counter_labels(&instant.labels)))
+    end.chain(readings.around_start.iter().map(|series| &series.labels))
+        .any(|labels| !there.contains(labels))
+        || readings
+            .resets
+            .iter()
+            .any(|instant| !there.contains(&counter_labels(&instant.labels)))
 }
 
 /// Series that have a sample in the window and none before its end.
@@ -177,14 +195,22 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
     let there = keys_before(&readings.around_start, rules.window.start_ms);
     let older: BTreeSet<&Labels> = readings.long_before.iter().collect();
     let seen = rules.beginning != Beginning::SeenWith || !there.is_empty();
-    let watched: BTreeSet<Labels> = readings.resets.iter().map(|instant| counter_labels(&instant.labels)).collect();
+    let watched: BTreeSet<Labels> = readings
+        .resets
+        .iter()
+        .map(|instant| counter_labels(&instant.labels))
+        .collect();
     let mut deltas = Deltas::default();
     for (labels, last) in &end {
         let first = start.get(*labels).copied();
         let origin = if there.contains(*labels) {
             Origin::Sample
         } else {
-            began(labels, seen, older.contains(*labels) && rules.beginning != Beginning::RevisionBorn)?;
+            began(
+                labels,
+                seen,
+                older.contains(*labels) && rules.beginning != Beginning::RevisionBorn,
+            )?;
             Origin::Zero
         };
         let place = Place { labels, origin, rules };
@@ -195,7 +221,12 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
                 deltas.counters.push(delta);
             }
             (None, Some(last)) => deltas.histograms.push(place.histogram(first, last)?),
-            (None, None) => return Err(Unknown::new(UnknownReason::Malformed, "a series of the answer has no sample")),
+            (None, None) => {
+                return Err(Unknown::new(
+                    UnknownReason::Malformed,
+                    "a series of the answer has no sample",
+                ));
+            }
             (Some(_), Some(_)) => {
                 let detail = format!("{} is a plain value and a histogram at once", describe(labels));
                 return Err(Unknown::new(UnknownReason::Ambiguous, detail));
@@ -204,7 +235,10 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
     }
     deltas.counters.extend(ended(readings, &start, &there, &older, rules)?);
     let counters = deltas.counters.iter().map(|delta| &delta.labels);
-    refuse_twins(counters.chain(deltas.histograms.iter().map(|delta| &delta.labels)), &rules.dimensions)?;
+    refuse_twins(
+        counters.chain(deltas.histograms.iter().map(|delta| &delta.labels)),
+        &rules.dimensions,
+    )?;
     Ok(deltas)
 }
 
@@ -242,13 +276,21 @@ impl Place<'_> {
         if age <= self.rules.max_age_ms {
             return Ok(());
         }
-        let detail =
-            format!("the newest sample of {} is {age} ms old, the limit is {} ms", describe(self.labels), self.rules.max_age_ms);
+        let detail = format!(
+            "the newest sample of {} is {age} ms old, the limit is {} ms",
+            describe(self.labels),
+            self.rules.max_age_ms
+        );
         Err(Unknown::new(UnknownReason::Stale, detail))
     }
 
     /// The first sample inside the window, before the last one.
-    fn first_inside<'s, S>(&self, samples: &'s [S], at: impl Fn(&S) -> u64, last_ms: u64) -> Result<Option<&'s S>, Unknown> {
+    fn first_inside<'s, S>(
+        &self,
+        samples: &'s [S],
+        at: impl Fn(&S) -> u64,
+        last_ms: u64,
+    ) -> Result<Option<&'s S>, Unknown> {
         if self.origin == Origin::Zero {
             return Ok(None);
         }
@@ -264,7 +306,10 @@ impl Place<'_> {
                 Err(Unknown::new(UnknownReason::NotYetSampled, detail))
             }
             None => {
-                let detail = format!("{} was not read for a while after the window opened", describe(self.labels));
+                let detail = format!(
+                    "{} was not read for a while after the window opened",
+                    describe(self.labels)
+                );
                 Err(Unknown::new(UnknownReason::StaleStart, detail))
             }
         }
@@ -275,8 +320,16 @@ fn increase(labels: &Labels, from: Option<&Sample>, to: &Sample) -> Result<Serie
     let value = |sample: &Sample| exact::count(&sample.text).map_err(|unknown| unknown.of(&describe(labels)));
     let before = from.map_or(Ok(0), value)?;
     let increase = value(to)?.checked_sub(before).ok_or_else(|| reset(&describe(labels)))?;
-    let raw = |sample: &Sample| RawSample { at_ms: sample.at_ms, value: sample.text.clone() };
-    Ok(SeriesDelta { labels: labels.clone(), start: from.map(raw), end: raw(to), increase })
+    let raw = |sample: &Sample| RawSample {
+        at_ms: sample.at_ms,
+        value: sample.text.clone(),
+    };
+    Ok(SeriesDelta {
+        labels: labels.clone(),
+        start: from.map(raw),
+        end: raw(to),
+        increase,
+    })
 }
 
 /// A series with a sample in the window has an entry in the list of resets; without it nobody looked.
@@ -284,18 +337,27 @@ fn unwatched(labels: &Labels, watched: bool) -> Result<(), Unknown> {
     if watched {
         return Ok(());
     }
-    let detail = format!("{} is not in the list of resets, though it has samples in the window", describe(labels));
+    let detail = format!(
+        "{} is not in the list of resets, though it has samples in the window",
+        describe(labels)
+    );
     Err(Unknown::new(UnknownReason::Inconsistent, detail))
 }
 
 /// May a series without a sample at the start count from 0?
 fn began(labels: &Labels, source_seen: bool, older: bool) -> Result<(), Unknown> {
     if older {
-        let detail = format!("{} existed before the window, but was not read when it opened", describe(labels));
+        let detail = format!(
+            "{} existed before the window, but was not read when it opened",
+            describe(labels)
+        );
         return Err(Unknown::new(UnknownReason::StaleStart, detail));
     }
     if !source_seen {
-        let detail = format!("{} may have counted before the window: nothing was read when it opened", describe(labels));
+        let detail = format!(
+            "{} may have counted before the window: nothing was read when it opened",
+            describe(labels)
+        );
         return Err(Unknown::new(UnknownReason::StaleStart, detail));
     }
     Ok(())
@@ -322,21 +384,34 @@ fn ended(
     let found = by_labels(&readings.vanished);
     let source_seen = rules.beginning != Beginning::SeenWith || !there.is_empty();
     let delta = |labels: &Labels| {
-        let to = found.get(labels).and_then(|series| series.samples.last()).ok_or_else(|| lost(labels))?;
+        let to = found
+            .get(labels)
+            .and_then(|series| series.samples.last())
+            .ok_or_else(|| lost(labels))?;
         if there.contains(labels) {
             let samples = start.get(labels).map_or(&[][..], |series| &series.samples);
             // A series with one sample inside is counted from that sample: no increase was seen.
-            let from = samples.iter().find(|sample| sample.at_ms > rules.window.start_ms).unwrap_or(to);
+            let from = samples
+                .iter()
+                .find(|sample| sample.at_ms > rules.window.start_ms)
+                .unwrap_or(to);
             return increase(labels, Some(from), to);
         }
-        began(labels, source_seen, older.contains(labels) && rules.beginning != Beginning::RevisionBorn)?;
+        began(
+            labels,
+            source_seen,
+            older.contains(labels) && rules.beginning != Beginning::RevisionBorn,
+        )?;
         increase(labels, None, to)
     };
     gone.iter().map(delta).collect()
 }
 
 fn lost(labels: &Labels) -> Unknown {
-    let detail = format!("{} ended before the window did: what it counted since is lost", describe(labels));
+    let detail = format!(
+        "{} ended before the window did: what it counted since is lost",
+        describe(labels)
+    );
     Unknown::new(UnknownReason::SeriesVanished, detail)
 }
 
@@ -358,11 +433,17 @@ fn refuse_all_ended(readings: &Readings, end: &BTreeMap<&Labels, &Series>) -> Re
     if readings.resets.is_empty() && readings.around_start.is_empty() {
         return Err(Unknown::new(UnknownReason::Missing, "the source has no such series"));
     }
-    Err(Unknown::new(UnknownReason::Stale, "no series has a sample near the end of the window"))
+    Err(Unknown::new(
+        UnknownReason::Stale,
+        "no series has a sample near the end of the window",
+    ))
 }
 
 fn reset(what: &str) -> Unknown {
-    Unknown::new(UnknownReason::CounterReset, format_args!("{what} went back inside the window"))
+    Unknown::new(
+        UnknownReason::CounterReset,
+        format_args!("{what} went back inside the window"),
+    )
 }
 
 fn by_labels(series: &[Series]) -> BTreeMap<&Labels, &Series> {

@@ -45,17 +45,11 @@ pub enum Acceptance {
 #[must_use]
 pub fn acceptance(route: &HttpRoute, generation: i64) -> Acceptance {
     let namespace = route.metadata.namespace.as_deref().unwrap_or_default();
-    let answers = route
-        .status
-        .as_ref()
-        .map_or(&[][..], |status| &status.parents);
+    let answers = route.status.as_ref().map_or(&[][..], |status| &status.parents);
     let mut pending = None;
     for parent in &route.spec.parent_refs {
         let mut answered = false;
-        for answer in answers
-            .iter()
-            .filter(|a| a.parent_ref.same_parent(parent, namespace))
-        {
+        for answer in answers.iter().filter(|a| a.parent_ref.same_parent(parent, namespace)) {
             answered = true;
             match verdict(answer, generation) {
                 Acceptance::Accepted => {}
@@ -87,14 +81,11 @@ fn verdict(answer: &RouteParentStatus, generation: i64) -> Acceptance {
         let current = find(required).filter(|c| c.observed_generation >= Some(generation));
         match current {
             Some(condition) if condition.status == "True" => {}
-            Some(condition)
-                if condition.status == "False" && condition.reason != REASON_PENDING =>
-            {
+            Some(condition) if condition.status == "False" && condition.reason != REASON_PENDING => {
                 return refusal(parent, condition);
             }
             _ => {
-                let waiting_for =
-                    format!("{parent} has not confirmed {required} for generation {generation}");
+                let waiting_for = format!("{parent} has not confirmed {required} for generation {generation}");
                 return Acceptance::Pending { waiting_for };
             }
         }

@@ -59,8 +59,7 @@ pub fn conflicts<'a>(
     let ours = desired(intent);
     let own_age = current.map(age);
     let is_ours = |other: &HttpRoute| {
-        other.metadata.name == ours.metadata.name
-            && other.metadata.namespace == ours.metadata.namespace
+        other.metadata.name == ours.metadata.name && other.metadata.namespace == ours.metadata.namespace
     };
     let older = others.into_iter().filter(|other| !is_ours(other));
     let older = older.filter(|other| own_age.as_ref().is_none_or(|own| age(other) < *own));
@@ -87,19 +86,12 @@ fn overlap(ours: &HttpRoute, other: &HttpRoute) -> Option<Conflict> {
         .parent_refs
         .iter()
         .flat_map(|own| other.spec.parent_refs.iter().map(move |o| (own, o)));
-    let (_, parent) = pairs.find(|(own, parent)| {
-        share_listeners(
-            &resolved(own, &own_namespace),
-            &resolved(parent, &other_namespace),
-        )
-    })?;
+    let (_, parent) = pairs
+        .find(|(own, parent)| share_listeners(&resolved(own, &own_namespace), &resolved(parent, &other_namespace)))?;
     // Our last rule may be the warm rule, which no request hits; only the first has the user's matches.
     let own_matches = &ours.spec.rules.first()?.matches;
     for own_host in hosts(ours) {
-        for host in hosts(other)
-            .into_iter()
-            .filter(|host| own_host.overlaps(*host))
-        {
+        for host in hosts(other).into_iter().filter(|host| own_host.overlaps(*host)) {
             for matched in own_matches {
                 let Some(path) = taken(own_host, matched, host, other) else {
                     continue;
@@ -118,12 +110,7 @@ fn overlap(ours: &HttpRoute, other: &HttpRoute) -> Option<Conflict> {
 }
 
 /// The path of a match of `other` that ties with ours.
-fn taken(
-    own_host: Host<'_>,
-    own: &HttpRouteMatch,
-    host: Host<'_>,
-    other: &HttpRoute,
-) -> Option<String> {
+fn taken(own_host: Host<'_>, own: &HttpRouteMatch, host: Host<'_>, other: &HttpRoute) -> Option<String> {
     let everything = [HttpRouteMatch::default()];
     let own_rank = rank(own_host, own);
     other

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use penin_api::foreign::{
-    BackendRef, GATEWAY_GROUP, HeaderMatch, HttpRoute, HttpRouteMatch, HttpRouteRule,
-    HttpRouteSpec, MirrorBackendRef, ParentReference, PathValue, RequestMirror, RouteFilter,
-    Unknown,
+    BackendRef, GATEWAY_GROUP, HeaderMatch, HttpRoute, HttpRouteMatch, HttpRouteRule, HttpRouteSpec, MirrorBackendRef,
+    ParentReference, PathValue, RequestMirror, RouteFilter, Unknown,
 };
 use penin_api::names::{FIELD_MANAGER, LABEL_CYCLE};
 use penin_api::v1alpha1::cycle::{GatewayParentRef, HttpMethod, PathMatchType, RouteMatch};
@@ -176,11 +175,7 @@ fn route_match(matched: &RouteMatch) -> HttpRouteMatch {
     };
     HttpRouteMatch {
         path: Some(path(path_type, &matched.path.value)),
-        headers: matched
-            .headers
-            .iter()
-            .map(|h| header(&h.name, &h.value))
-            .collect(),
+        headers: matched.headers.iter().map(|h| header(&h.name, &h.value)).collect(),
         method: matched.method.map(|method| method_name(method).to_owned()),
         unknown: Unknown::new(),
     }

@@ -3,13 +3,11 @@
 use std::fmt;
 
 use penin_api::foreign::{
-    BackendRef, GATEWAY_GROUP, HeaderMatch, HttpRoute, HttpRouteMatch, HttpRouteRule,
-    HttpRouteSpec, MirrorBackendRef, ParentReference, PathValue, RouteFilter,
+    BackendRef, GATEWAY_GROUP, HeaderMatch, HttpRoute, HttpRouteMatch, HttpRouteRule, HttpRouteSpec, MirrorBackendRef,
+    ParentReference, PathValue, RouteFilter,
 };
 
-use super::desired::{
-    EXACT, GATEWAY, PATH_PREFIX, REQUEST_MIRROR, SERVICE, desired, labels, path, warm_match,
-};
+use super::desired::{EXACT, GATEWAY, PATH_PREFIX, REQUEST_MIRROR, SERVICE, desired, labels, path, warm_match};
 use super::intent::RouteIntent;
 
 /// A difference between the route and its intent. The order is that of gravity: the first that is found is reported.
@@ -95,10 +93,7 @@ pub(super) fn drift(intent: &RouteIntent, route: &HttpRoute) -> Option<Drift> {
 /// The Service, the champion apart, that has the largest surplus of live requests in any rule that a client can hit.
 fn weight_above_written(intent: &RouteIntent, found: &HttpRouteSpec) -> Option<Drift> {
     let warm = normal_match(warm_match(&intent.warm_token));
-    let reachable = found
-        .rules
-        .iter()
-        .filter(|rule| rule.matches != [warm.clone()]);
+    let reachable = found.rules.iter().filter(|rule| rule.matches != [warm.clone()]);
     let written = |service: &str| {
         intent
             .other()
@@ -135,11 +130,7 @@ fn shares(rule: &HttpRouteRule) -> Vec<Share> {
             .iter()
             .filter(|other| identity(other) == identity(backend));
         let own: i64 = same.map(weight).sum();
-        let found = if sum == 0 {
-            0
-        } else {
-            (own * 100 + sum - 1) / sum
-        };
+        let found = if sum == 0 { 0 } else { (own * 100 + sum - 1) / sum };
         let found = u32::try_from(found).unwrap_or(u32::MAX);
         Share {
             service: display_name(backend),
@@ -158,13 +149,7 @@ fn identity(backend: &BackendRef) -> (Option<&str>, Option<&str>, Option<&str>, 
         port,
         ..
     } = backend;
-    (
-        group.as_deref(),
-        kind.as_deref(),
-        namespace.as_deref(),
-        name,
-        *port,
-    )
+    (group.as_deref(), kind.as_deref(), namespace.as_deref(), name, *port)
 }
 
 /// The bare name for a Service of the route's own namespace, which [`normal`] leaves without a namespace.
@@ -180,10 +165,7 @@ fn display_name(backend: &BackendRef) -> String {
         return name.clone();
     }
     let kind = kind.as_deref().unwrap_or_default();
-    let namespace = namespace
-        .as_deref()
-        .map(|n| format!("{n}/"))
-        .unwrap_or_default();
+    let namespace = namespace.as_deref().map(|n| format!("{n}/")).unwrap_or_default();
     format!("{kind} {namespace}{name}")
 }
 
@@ -197,16 +179,10 @@ fn first_difference(wanted: &HttpRouteSpec, found: &HttpRouteSpec) -> Drift {
         (mirrors(main, true) != mirrors(other, true), Drift::Mirror),
         (unweighted(main) != unweighted(other), Drift::Backends),
         (main.backend_refs != other.backend_refs, Drift::Weight),
-        (
-            warm.is_some() && warm != found.rules.get(1),
-            Drift::WarmRule,
-        ),
+        (warm.is_some() && warm != found.rules.get(1), Drift::WarmRule),
         (found.rules.len() > wanted.rules.len(), Drift::ExtraRule),
         (main.matches != other.matches, Drift::Matches),
-        (
-            mirrors(main, false) != mirrors(other, false),
-            Drift::Filters,
-        ),
+        (mirrors(main, false) != mirrors(other, false), Drift::Filters),
         (wanted.parent_refs != found.parent_refs, Drift::Parents),
         (wanted.hostnames != found.hostnames, Drift::Hostnames),
     ];
@@ -225,7 +201,9 @@ fn mirrors(rule: &HttpRouteRule, wanted: bool) -> Vec<&RouteFilter> {
 /// The rule's backends without regard to their weights.
 fn unweighted(rule: &HttpRouteRule) -> Vec<BackendRef> {
     let mut backends = rule.backend_refs.clone();
-    backends.iter_mut().for_each(|backend| backend.weight = 0);
+    for backend in &mut backends {
+        backend.weight = 0;
+    }
     backends
 }
 
@@ -272,23 +250,14 @@ fn normalise_parent(parent: &mut ParentReference, namespace: &str) {
     parent.namespace = parent.namespace.take().filter(|own| own != namespace);
 }
 
-fn normalise_backend(
-    group: &mut Option<String>,
-    kind: &mut Option<String>,
-    of: &mut Option<String>,
-    namespace: &str,
-) {
+fn normalise_backend(group: &mut Option<String>, kind: &mut Option<String>, of: &mut Option<String>, namespace: &str) {
     group.get_or_insert_default();
     kind.get_or_insert_with(|| SERVICE.to_owned());
     *of = of.take().filter(|own| own != namespace);
 }
 
 fn normal_match(mut matched: HttpRouteMatch) -> HttpRouteMatch {
-    let PathValue {
-        type_,
-        value,
-        unknown,
-    } = matched.path.take().unwrap_or_default();
+    let PathValue { type_, value, unknown } = matched.path.take().unwrap_or_default();
     let type_ = type_.as_deref().unwrap_or(PATH_PREFIX);
     let mut found = path(type_, value.as_deref().unwrap_or("/"));
     found.unknown = unknown;

@@ -99,7 +99,6 @@ pub(super) fn stored(split: Split) -> HttpRoute {
     route.metadata.generation = Some(7);
     route.metadata.resource_version = Some("41".to_owned());
     route.metadata.uid = Some("route-uid".to_owned());
-    route.metadata.creation_timestamp =
-        serde_json::from_value(json!("2026-11-24T10:00:00Z")).unwrap();
+    route.metadata.creation_timestamp = serde_json::from_value(json!("2026-11-24T10:00:00Z")).unwrap();
     route
 }

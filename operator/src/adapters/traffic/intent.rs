@@ -47,9 +47,7 @@ impl RouteIntent {
     pub(super) fn other(&self) -> Option<(&str, Percent)> {
         let (service, weight) = match &self.split {
             Split::ChampionOnly => return None,
-            Split::Staged { challenger } | Split::Mirroring { challenger, .. } => {
-                (challenger, Percent::ZERO)
-            }
+            Split::Staged { challenger } | Split::Mirroring { challenger, .. } => (challenger, Percent::ZERO),
             Split::Live { challenger, weight } => (challenger, weight.percent()),
             Split::Watching { previous } => (previous, Percent::ZERO),
             Split::FailedOver { challenger, .. } => (challenger, Percent::FULL),
@@ -61,10 +59,7 @@ impl RouteIntent {
     /// The mirrored Service and its share, if mirroring is on.
     pub(super) fn mirror(&self) -> Option<(&str, MirrorPercent)> {
         match &self.split {
-            Split::Mirroring {
-                challenger,
-                percent,
-            } if *challenger != self.champion => Some((challenger, *percent)),
+            Split::Mirroring { challenger, percent } if *challenger != self.champion => Some((challenger, *percent)),
             _ => None,
         }
     }
@@ -113,10 +108,7 @@ impl fmt::Display for Split {
         match self {
             Self::ChampionOnly => f.write_str("champion alone"),
             Self::Staged { challenger } => write!(f, "{challenger} at weight 0"),
-            Self::Mirroring {
-                challenger,
-                percent,
-            } => {
+            Self::Mirroring { challenger, percent } => {
                 write!(f, "{} % mirrored to {challenger}", percent.get())
             }
             Self::Live { challenger, weight } => {

@@ -34,8 +34,7 @@ pub use intent::{LiveWeight, MirrorPercent, RouteIntent, Split, WarmToken};
 pub use observe::{RouteState, observe};
 pub use rollback::{Exposure, NoReadyChampion, Target, rollback_target};
 pub use share::{
-    DEFAULT_MINIMUM, ERROR, MAX_REQUESTS, Measurement, ShareCounts, ShareCountsError, ShareVerdict,
-    assess,
+    DEFAULT_MINIMUM, ERROR, MAX_REQUESTS, Measurement, ShareCounts, ShareCountsError, ShareVerdict, assess,
 };
 pub use write::{ANNOTATION_EPOCH, LeaderEpoch, WriteError, Written, write};
 

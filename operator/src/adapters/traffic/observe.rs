@@ -39,9 +39,7 @@ pub fn observe(intent: &RouteIntent, current: Option<&HttpRoute>) -> RouteState 
         return RouteState::Absent;
     };
     if !is_ours(intent, route) {
-        return RouteState::Foreign {
-            owner: owner_of(route),
-        };
+        return RouteState::Foreign { owner: owner_of(route) };
     }
     if let Some(what) = drift(intent, route) {
         return RouteState::Drifted { what };

@@ -28,7 +28,7 @@ impl<'a> Host<'a> {
             (Self::Any, _) | (_, Self::Any) => true,
             (Self::Name(one), Self::Name(two)) => one.eq_ignore_ascii_case(two),
             (Self::Below(suffix), Self::Name(name)) | (Self::Name(name), Self::Below(suffix)) => {
-                name.len() > suffix.len() && ends_with(name, suffix)
+                ends_with(name, suffix)
             }
             (Self::Below(one), Self::Below(two)) => ends_with(one, two) || ends_with(two, one),
         }
@@ -61,17 +61,8 @@ fn ends_with(name: &str, suffix: &str) -> bool {
 
 /// Host names of a route.
 pub(super) fn hosts(route: &HttpRoute) -> Vec<Host<'_>> {
-    let named: Vec<_> = route
-        .spec
-        .hostnames
-        .iter()
-        .map(|host| Host::parse(host))
-        .collect();
-    if named.is_empty() {
-        vec![Host::Any]
-    } else {
-        named
-    }
+    let named: Vec<_> = route.spec.hostnames.iter().map(|host| Host::parse(host)).collect();
+    if named.is_empty() { vec![Host::Any] } else { named }
 }
 
 /// A path comparison of a match, with the defaults filled in.
@@ -87,10 +78,7 @@ impl<'a> Path<'a> {
     pub(super) fn of(matched: &'a HttpRouteMatch) -> Self {
         let path = matched.path.as_ref();
         let value = path.and_then(|path| path.value.as_deref()).unwrap_or("/");
-        match path
-            .and_then(|path| path.type_.as_deref())
-            .unwrap_or(PATH_PREFIX)
-        {
+        match path.and_then(|path| path.type_.as_deref()).unwrap_or(PATH_PREFIX) {
             PATH_PREFIX => Self::Prefix(value.trim_end_matches('/')),
             EXACT => Self::Exact(value),
             _ => Self::Other(value),
@@ -100,8 +88,9 @@ impl<'a> Path<'a> {
     fn overlaps(self, other: Self) -> bool {
         match (self, other) {
             (Self::Exact(one), Self::Exact(two)) => one == two,
-            (Self::Prefix(prefix), Self::Exact(path))
-            | (Self::Exact(path), Self::Prefix(prefix)) => below(path, prefix),
+            (Self::Prefix(prefix), Self::Exact(path)) | (Self::Exact(path), Self::Prefix(prefix)) => {
+                below(path, prefix)
+            }
             (Self::Prefix(one), Self::Prefix(two)) => below(one, two) || below(two, one),
             (Self::Other(_), _) | (_, Self::Other(_)) => true,
         }
@@ -136,10 +125,7 @@ type Rank = ((usize, usize), (u8, usize), bool, usize, usize);
 
 /// The preference of `matched` at `host`. Equal ranks are decided by the routes' age.
 pub(super) fn rank(host: Host<'_>, matched: &HttpRouteMatch) -> Rank {
-    let query = matched
-        .unknown
-        .get("queryParams")
-        .and_then(serde_json::Value::as_array);
+    let query = matched.unknown.get("queryParams").and_then(serde_json::Value::as_array);
     (
         host.rank(),
         Path::of(matched).rank(),
@@ -161,16 +147,9 @@ pub(super) fn matches_overlap(one: &HttpRouteMatch, two: &HttpRouteMatch) -> boo
 /// A header that both demand with different values keeps them apart.
 fn headers_overlap(one: &HttpRouteMatch, two: &HttpRouteMatch) -> bool {
     let exact = |type_: &Option<String>| type_.as_deref().unwrap_or(EXACT) == EXACT;
-    let mut pairs = one
-        .headers
-        .iter()
-        .flat_map(|a| two.headers.iter().map(move |b| (a, b)));
-    !pairs.any(|(a, b)| {
-        exact(&a.type_)
-            && exact(&b.type_)
-            && a.name.eq_ignore_ascii_case(&b.name)
-            && a.value != b.value
-    })
+    let mut pairs = one.headers.iter().flat_map(|a| two.headers.iter().map(move |b| (a, b)));
+    !pairs
+        .any(|(a, b)| exact(&a.type_) && exact(&b.type_) && a.name.eq_ignore_ascii_case(&b.name) && a.value != b.value)
 }
 
 #[cfg(test)]

@@ -29,11 +29,7 @@ pub struct NoReadyChampion(());
 /// The champion wins whenever it can answer at all. A challenger that never had live traffic is no way out: to
 /// show users what no gate has passed is worse than to show them nothing.
 #[must_use]
-pub const fn rollback_target(
-    champion_ready: u32,
-    challenger_ready: u32,
-    challenger: Exposure,
-) -> Target {
+pub const fn rollback_target(champion_ready: u32, challenger_ready: u32, challenger: Exposure) -> Target {
     match (champion_ready, challenger_ready, challenger) {
         (1.., _, _) => Target::Champion,
         (0, 1.., Exposure::HadLive) => Target::Challenger(NoReadyChampion(())),

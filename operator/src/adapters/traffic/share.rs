@@ -53,9 +53,7 @@ pub enum ShareCountsError {
         total: u64,
     },
     /// More requests than [`MAX_REQUESTS`].
-    #[error(
-        "{total} requests in one window are above the limit of {MAX_REQUESTS}: shorten the window"
-    )]
+    #[error("{total} requests in one window are above the limit of {MAX_REQUESTS}: shorten the window")]
     TooMany {
         /// Requests in all.
         total: u64,
@@ -236,10 +234,7 @@ impl Tail {
 }
 
 /// Products of a count and a percentage, at most 10^13: below 2^53, so nothing is rounded.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "MAX_REQUESTS keeps every value below 2^53"
-)]
+#[expect(clippy::cast_precision_loss, reason = "MAX_REQUESTS keeps every value below 2^53")]
 fn exact(value: u64) -> f64 {
     value as f64
 }

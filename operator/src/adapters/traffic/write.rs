@@ -106,19 +106,13 @@ pub async fn write(
 /// for a create is something else: the cluster does not know the kind.
 fn refused(error: kube::Error, replacing: bool) -> WriteError {
     match error {
-        kube::Error::Api(status) if status.code == 409 || (replacing && status.code == 404) => {
-            WriteError::Conflict
-        }
+        kube::Error::Api(status) if status.code == 409 || (replacing && status.code == 404) => WriteError::Conflict,
         error => WriteError::Api(Box::new(error)),
     }
 }
 
 /// The object to send.
-fn prepare(
-    current: Option<&HttpRoute>,
-    desired: &HttpRoute,
-    epoch: LeaderEpoch,
-) -> Result<HttpRoute, WriteError> {
+fn prepare(current: Option<&HttpRoute>, desired: &HttpRoute, epoch: LeaderEpoch) -> Result<HttpRoute, WriteError> {
     let mut route = HttpRoute {
         status: None,
         ..desired.clone()

@@ -38,7 +38,11 @@ pub async fn run(shared: Arc<Shared>, namespace: Option<String>, stop: Cancellat
 }
 
 fn on_error(challenger: Arc<Challenger>, error: &kube::Error, shared: Arc<Shared>) -> Action {
-    let key = format!("challenger/{}/{}", challenger.namespace().unwrap_or_default(), challenger.name_any());
+    let key = format!(
+        "challenger/{}/{}",
+        challenger.namespace().unwrap_or_default(),
+        challenger.name_any()
+    );
     tracing::warn!(%error, challenger = key, "A pass failed");
     Action::requeue(shared.backoff.failed(&key))
 }
@@ -50,7 +54,9 @@ async fn reconcile(challenger: Arc<Challenger>, shared: Arc<Shared>) -> Result<A
     let started = shared.clock.monotonic();
     let result = pass(&challenger, &shared).await;
     let seconds = shared.clock.monotonic().duration_since(started).as_secs_f64();
-    shared.metrics.pass("Challenger", if result.is_ok() { "ok" } else { "error" }, seconds);
+    shared
+        .metrics
+        .pass("Challenger", if result.is_ok() { "ok" } else { "error" }, seconds);
     result
 }
 
@@ -64,7 +70,11 @@ async fn pass(challenger: &Challenger, shared: &Shared) -> Result<Action, kube::
     let name = challenger.name_any();
     if challenger.metadata.deletion_timestamp.is_some() {
         // Nobody else would let it go: its cycle, and with it every route, is gone.
-        if challenger.finalizers().iter().any(|finalizer| finalizer == FINALIZER_CHALLENGER) {
+        if challenger
+            .finalizers()
+            .iter()
+            .any(|finalizer| finalizer == FINALIZER_CHALLENGER)
+        {
             apply::remove_finalizer(&api, &name, FINALIZER_CHALLENGER).await?;
         }
         return Ok(Action::await_change());
@@ -79,7 +89,8 @@ async fn pass(challenger: &Challenger, shared: &Shared) -> Result<Action, kube::
             "apiVersion": "penin.ai/v1alpha1", "kind": "Challenger",
             "metadata": {"name": name, "namespace": namespace}, "status": after,
         });
-        api.patch_status(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(body)).await?;
+        api.patch_status(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(body))
+            .await?;
     }
     Ok(Action::requeue(RECHECK))
 }
@@ -87,14 +98,23 @@ async fn pass(challenger: &Challenger, shared: &Shared) -> Result<Action, kube::
 fn without_cycle(before: &ChallengerStatus, challenger: &Challenger, now: jiff::Timestamp) -> ChallengerStatus {
     let mut status = before.clone();
     let generation = challenger.metadata.generation.unwrap_or(0);
-    let message = format!("spec.cycleRef.name: PeninCycle {} does not exist", challenger.spec.cycle_ref.name);
+    let message = format!(
+        "spec.cycleRef.name: PeninCycle {} does not exist",
+        challenger.spec.cycle_ref.name
+    );
     status.observed_generation = Some(generation);
     status.phase = Some(ChallengerPhase::Pending);
     status.message.clone_from(&message);
     let finding = Finding::new(ConditionType::Accepted, false, Reason::CycleNotFound, &message);
     conditions::set(&mut status.conditions, finding, generation, now);
     conditions::set_summary(
-        &mut status.conditions, ConditionStatus::False, Activity::Stalled, Reason::CycleNotFound, &message, generation, now,
+        &mut status.conditions,
+        ConditionStatus::False,
+        Activity::Stalled,
+        Reason::CycleNotFound,
+        &message,
+        generation,
+        now,
     );
     status
 }

@@ -67,7 +67,9 @@ pub struct Hands<'a> {
 /// # Errors
 /// What the API server refused, other than conflicts; the caller retries with backoff.
 pub async fn apply(hands: &Hands<'_>, snapshot: &Snapshot, plan: &Plan) -> Result<Outcome, WriteError> {
-    let Some(epoch) = hands.claim.epoch() else { return Ok(Outcome::NotLeader) };
+    let Some(epoch) = hands.claim.epoch() else {
+        return Ok(Outcome::NotLeader);
+    };
     match &plan.action {
         Action::None | Action::Measure(_) => Ok(Outcome::Nothing),
         Action::Record(record) => Ok(append(hands, &snapshot.key, record).await),
@@ -87,9 +89,15 @@ async fn append(hands: &Hands<'_>, key: &CycleKey, record: &Record) -> Outcome {
     };
     let mut draft = record.draft.clone();
     draft.state = state;
-    let patience = if record.withdrawal.is_some() { WITHDRAWAL_PATIENCE } else { PATIENCE };
+    let patience = if record.withdrawal.is_some() {
+        WITHDRAWAL_PATIENCE
+    } else {
+        PATIENCE
+    };
     match hands.ledger.append(draft.clone(), patience).await {
-        Ok(receipt) => Outcome::Recorded { sequence: receipt.sequence },
+        Ok(receipt) => Outcome::Recorded {
+            sequence: receipt.sequence,
+        },
         // The entry was accepted and may still become durable: queuing it as well could record it twice.
         Err(error @ AppendError::Timeout) => match record.withdrawal {
             Some(_) => Outcome::Queued { why: error.to_string() },
@@ -106,11 +114,15 @@ async fn append(hands: &Hands<'_>, key: &CycleKey, record: &Record) -> Outcome {
 async fn write(client: &Client, key: &CycleKey, change: &Write, epoch: u64) -> Result<(), WriteError> {
     let namespace = key.namespace.as_str();
     if let Write::Route { desired, current, .. } = change {
-        return traffic::write(client, current.as_ref(), desired, LeaderEpoch::Claimed(epoch)).await.map(drop);
+        return traffic::write(client, current.as_ref(), desired, LeaderEpoch::Claimed(epoch))
+            .await
+            .map(drop);
     }
     match write_object(client, namespace, &key.name, change).await {
         Ok(()) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Err(WriteError::Conflict),
+        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
+            Err(WriteError::Conflict)
+        }
         // What is gone needs no change; the next pass sees it.
         Err(kube::Error::Api(status)) if status.is_not_found() => Err(WriteError::Conflict),
         Err(error) => Err(WriteError::Api(Box::new(error))),
@@ -122,7 +134,10 @@ async fn write_object(client: &Client, namespace: &str, cycle: &str, change: &Wr
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);
     let cycles: Api<PeninCycle> = Api::namespaced(client.clone(), namespace);
     let challengers: Api<Challenger> = Api::namespaced(client.clone(), namespace);
-    let create = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let create = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
     match change {
         Write::CreateDeployment(deployment) => deployments.create(&create, deployment).await.map(drop),
         Write::CreateService(service) => services.create(&create, service).await.map(drop),
@@ -134,7 +149,12 @@ async fn write_object(client: &Client, namespace: &str, cycle: &str, change: &Wr
         Write::DeleteService { name, uid } => services.delete(name, &exactly(uid)).await.map(drop),
         Write::Release { kind, name, owner_uid } => match kind {
             ReleasedKind::Route => {
-                release(&Api::<HttpRoute>::namespaced(client.clone(), namespace), name, owner_uid).await
+                release(
+                    &Api::<HttpRoute>::namespaced(client.clone(), namespace),
+                    name,
+                    owner_uid,
+                )
+                .await
             }
             ReleasedKind::Service => release(&services, name, owner_uid).await,
             ReleasedKind::Deployment => release(&deployments, name, owner_uid).await,
@@ -149,12 +169,21 @@ async fn write_object(client: &Client, namespace: &str, cycle: &str, change: &Wr
 }
 
 fn patch_params() -> PatchParams {
-    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
 }
 
 fn exactly(uid: &str) -> DeleteParams {
-    let preconditions = Preconditions { uid: Some(uid.to_owned()), ..Preconditions::default() };
-    DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() }
+    let preconditions = Preconditions {
+        uid: Some(uid.to_owned()),
+        ..Preconditions::default()
+    };
+    DeleteParams {
+        preconditions: Some(preconditions),
+        ..DeleteParams::background()
+    }
 }
 
 /// Sets the finalizers of an object, on the version that was read.
@@ -170,7 +199,9 @@ where
         return Ok(());
     }
     let patch = json!({"metadata": {"finalizers": after, "resourceVersion": meta.resource_version}});
-    api.patch_metadata(name, &patch_params(), &Patch::Merge(patch)).await.map(drop)
+    api.patch_metadata(name, &patch_params(), &Patch::Merge(patch))
+        .await
+        .map(drop)
 }
 
 /// Adds a finalizer.
@@ -206,7 +237,14 @@ where
     K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
     let meta = api.get_metadata(name).await?.metadata;
-    let owners: Vec<_> = meta.owner_references.unwrap_or_default().into_iter().filter(|owner| owner.uid != owner_uid).collect();
+    let owners: Vec<_> = meta
+        .owner_references
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|owner| owner.uid != owner_uid)
+        .collect();
     let patch = json!({"metadata": {"ownerReferences": owners, "resourceVersion": meta.resource_version}});
-    api.patch_metadata(name, &patch_params(), &Patch::Merge(patch)).await.map(drop)
+    api.patch_metadata(name, &patch_params(), &Patch::Merge(patch))
+        .await
+        .map(drop)
 }

@@ -56,7 +56,11 @@ impl Verdict {
     /// The verdict of a life that ends without promotion.
     #[must_use]
     pub const fn of_end(had_live_traffic: bool) -> Self {
-        if had_live_traffic { Self::RolledBack } else { Self::Rejected }
+        if had_live_traffic {
+            Self::RolledBack
+        } else {
+            Self::Rejected
+        }
     }
 }
 
@@ -165,7 +169,9 @@ pub struct Ended {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BookError {
     /// The bytes are no book.
-    #[error("the stored state of this cycle cannot be read: {0}; restore the ledger's volume from a copy that verifies")]
+    #[error(
+        "the stored state of this cycle cannot be read: {0}; restore the ledger's volume from a copy that verifies"
+    )]
     Unreadable(String),
     /// The book was written by another version of the operator.
     #[error("the stored state has format {found}, this operator knows {FORMAT}; run the operator that wrote it")]
@@ -204,7 +210,10 @@ impl Book {
     /// How the life of a Challenger ended, if it did.
     #[must_use]
     pub fn ended(&self, uid: &str) -> Option<Verdict> {
-        self.ended.iter().find(|ended| ended.challenger.uid == uid).map(|ended| ended.verdict)
+        self.ended
+            .iter()
+            .find(|ended| ended.challenger.uid == uid)
+            .map(|ended| ended.verdict)
     }
 
     /// Closes the life: nothing of it is left in the route.
@@ -215,7 +224,10 @@ impl Book {
             Grant::Settled => Verdict::Promoted,
             _ => Verdict::of_end(life.had_live_traffic),
         };
-        self.ended.push(Ended { challenger: life.challenger, verdict });
+        self.ended.push(Ended {
+            challenger: life.challenger,
+            verdict,
+        });
         let surplus = self.ended.len().saturating_sub(MOST_ENDED);
         self.ended.drain(..surplus);
     }
@@ -225,7 +237,10 @@ impl Book {
     /// # Errors
     /// [`BookError::Engine`] when the state has no canonical form.
     pub fn state_hash(&self) -> Result<String, BookError> {
-        self.engine.hash().map(|hash| hash.to_string()).map_err(|error| BookError::Engine(error.to_string()))
+        self.engine
+            .hash()
+            .map(|hash| hash.to_string())
+            .map_err(|error| BookError::Engine(error.to_string()))
     }
 
     /// Takes the challenger out of the league, whatever stage it is in.

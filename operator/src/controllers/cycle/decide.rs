@@ -28,27 +28,48 @@ pub fn decide(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {
     let book = match &snapshot.book {
         Ok(book) => book.as_ref(),
         Err(problem) => {
-            return Plan::wait(Step::Blocked, Reason::StateMismatch, problem.to_string(), SAFETY_RECHECK, position);
+            return Plan::wait(
+                Step::Blocked,
+                Reason::StateMismatch,
+                problem.to_string(),
+                SAFETY_RECHECK,
+                position,
+            );
         }
     };
     if let Some(book) = book
         && let Some(life) = &book.life
     {
-        let context =
-            Context { snapshot, settings, book, life, candidate: snapshot.living(), now };
+        let context = Context {
+            snapshot,
+            settings,
+            book,
+            life,
+            candidate: snapshot.living(),
+            now,
+        };
         return life::advance(&context, position);
     }
     if snapshot.deleting {
         return deletion::advance(snapshot, Some(settings), book, position, now);
     }
     if !snapshot.has_finalizer {
-        return Plan::write(Step::Adopting, "The cycle is being taken on", super::plan::Write::AddCycleFinalizer, position);
+        return Plan::write(
+            Step::Adopting,
+            "The cycle is being taken on",
+            super::plan::Write::AddCycleFinalizer,
+            position,
+        );
     }
     match book {
         Some(book) => idle::advance(snapshot, settings, book, position, now),
-        None if settings.suspend => {
-            Plan::wait(Step::Idle, Reason::Suspended, "Suspended before adoption", SAFETY_RECHECK, position)
-        }
+        None if settings.suspend => Plan::wait(
+            Step::Idle,
+            Reason::Suspended,
+            "Suspended before adoption",
+            SAFETY_RECHECK,
+            position,
+        ),
         None => adoption::advance(snapshot, settings, position, now),
     }
 }
@@ -59,13 +80,21 @@ fn unusable(snapshot: &Snapshot, problems: &[String], position: Position, now: T
         let book = snapshot.book.as_ref().ok().and_then(Option::as_ref);
         return deletion::advance(snapshot, None, book, position, now);
     }
-    Plan::wait(Step::Blocked, Reason::InvalidSpec, problems.join("; "), Duration::from_mins(5), position)
+    Plan::wait(
+        Step::Blocked,
+        Reason::InvalidSpec,
+        problems.join("; "),
+        Duration::from_mins(5),
+        position,
+    )
 }
 
 /// Whether a challenger of this book could be receiving live requests.
 #[must_use]
 pub fn has_live_challenger(book: &Book) -> bool {
-    book.life.as_ref().is_some_and(|life| life.had_live_traffic && life.grant != Grant::Settled)
+    book.life
+        .as_ref()
+        .is_some_and(|life| life.had_live_traffic && life.grant != Grant::Settled)
 }
 
 /// The settings that a pass may still use when the gates cannot be read: everything but judging.

@@ -19,12 +19,21 @@ use crate::adapters::traffic::{self, RouteState, Split};
 
 /// The plan of this pass for a cycle under deletion, after any life in it has been withdrawn.
 #[must_use]
-pub fn advance(snapshot: &Snapshot, settings: Option<&Settings>, book: Option<&Book>, position: Position, now: Timestamp) -> Plan {
+pub fn advance(
+    snapshot: &Snapshot,
+    settings: Option<&Settings>,
+    book: Option<&Book>,
+    position: Position,
+    now: Timestamp,
+) -> Plan {
     match steps(snapshot, settings, book, &position, now) {
         ControlFlow::Break(plan) => plan,
-        ControlFlow::Continue(()) => {
-            Plan::write(Step::Releasing, "The cycle is released", Write::RemoveCycleFinalizer, position)
-        }
+        ControlFlow::Continue(()) => Plan::write(
+            Step::Releasing,
+            "The cycle is released",
+            Write::RemoveCycleFinalizer,
+            position,
+        ),
     }
 }
 
@@ -37,11 +46,24 @@ fn steps(
 ) -> Pass<()> {
     if !snapshot.has_finalizer {
         let message = "The cycle is gone as soon as others release it";
-        return ControlFlow::Break(Plan::wait(Step::Releasing, Reason::Progressing, message, Duration::from_mins(1), position.clone()));
+        return ControlFlow::Break(Plan::wait(
+            Step::Releasing,
+            Reason::Progressing,
+            message,
+            Duration::from_mins(1),
+            position.clone(),
+        ));
     }
     if let Some(candidate) = snapshot.candidates.iter().find(|candidate| candidate.has_finalizer) {
-        let write = Write::RemoveChallengerFinalizer { name: candidate.name.clone() };
-        return ControlFlow::Break(Plan::write(Step::Releasing, "A Challenger is being released", write, position.clone()));
+        let write = Write::RemoveChallengerFinalizer {
+            name: candidate.name.clone(),
+        };
+        return ControlFlow::Break(Plan::write(
+            Step::Releasing,
+            "A Challenger is being released",
+            write,
+            position.clone(),
+        ));
     }
     let orphan = settings.is_none_or(|settings| settings.deletion_policy == DeletionPolicy::Orphan);
     if orphan && let (Some(settings), Some(book)) = (settings, book) {
@@ -52,7 +74,13 @@ fn steps(
         && snapshot.ledger.problem.is_none()
     {
         let record = records::released(snapshot, book, orphan, now);
-        return ControlFlow::Break(Plan::record(Step::Releasing, Reason::Progressing, "The end of the cycle is recorded", record, position.clone()));
+        return ControlFlow::Break(Plan::record(
+            Step::Releasing,
+            Reason::Progressing,
+            "The end of the cycle is recorded",
+            record,
+            position.clone(),
+        ));
     }
     ControlFlow::Continue(())
 }
@@ -64,15 +92,29 @@ fn champion_alone(snapshot: &Snapshot, settings: &Settings, book: &Book, positio
         RouteState::Foreign { .. } | RouteState::Absent | RouteState::Written { .. } => ControlFlow::Continue(()),
         RouteState::Drifted { .. } => {
             let write = route::write(snapshot, &intent, None);
-            ControlFlow::Break(Plan::write(Step::Releasing, "The champion gets all traffic", write, position.clone()))
+            ControlFlow::Break(Plan::write(
+                Step::Releasing,
+                "The champion gets all traffic",
+                write,
+                position.clone(),
+            ))
         }
     }
 }
 
 fn release(snapshot: &Snapshot, settings: &Settings, champion: &str, position: &Position) -> Pass<()> {
     if let Some((kind, name)) = still_owned(snapshot, settings, champion) {
-        let write = Write::Release { kind, name: name.clone(), owner_uid: snapshot.key.uid.clone() };
-        return ControlFlow::Break(Plan::write(Step::Releasing, format!("{kind:?} {name} outlives the cycle"), write, position.clone()));
+        let write = Write::Release {
+            kind,
+            name: name.clone(),
+            owner_uid: snapshot.key.uid.clone(),
+        };
+        return ControlFlow::Break(Plan::write(
+            Step::Releasing,
+            format!("{kind:?} {name} outlives the cycle"),
+            write,
+            position.clone(),
+        ));
     }
     ControlFlow::Continue(())
 }
@@ -83,12 +125,17 @@ fn still_owned(snapshot: &Snapshot, settings: &Settings, champion: &str) -> Opti
     let owns = |references: Option<&Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference>>| {
         references.is_some_and(|references| references.iter().any(|owner| owner.uid == snapshot.key.uid))
     };
-    let route = snapshot.route.as_ref().is_some_and(|route| owns(route.metadata.owner_references.as_ref()));
+    let route = snapshot
+        .route
+        .as_ref()
+        .is_some_and(|route| owns(route.metadata.owner_references.as_ref()));
     if route {
         return Some((ReleasedKind::Route, settings.route_name.clone()));
     }
     if view.service_uid.is_some() {
         return Some((ReleasedKind::Service, champion.to_owned()));
     }
-    view.deployment.is_some_and(|deployment| deployment.ours).then(|| (ReleasedKind::Deployment, champion.to_owned()))
+    view.deployment
+        .is_some_and(|deployment| deployment.ours)
+        .then(|| (ReleasedKind::Deployment, champion.to_owned()))
 }

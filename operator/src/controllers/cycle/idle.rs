@@ -36,15 +36,33 @@ fn steps(
     finalizers(snapshot, book, &position)?;
     if settings.suspend {
         let message = "Suspended: no challenger is started";
-        return ControlFlow::Break(Plan::wait(Step::Idle, Reason::Suspended, message, SAFETY_RECHECK, position));
+        return ControlFlow::Break(Plan::wait(
+            Step::Idle,
+            Reason::Suspended,
+            message,
+            SAFETY_RECHECK,
+            position,
+        ));
     }
     if let Err(problems) = &snapshot.gates.config {
         let message = problems.join("; ");
-        return ControlFlow::Break(Plan::wait(Step::Blocked, Reason::InvalidSpec, message, SAFETY_RECHECK, position));
+        return ControlFlow::Break(Plan::wait(
+            Step::Blocked,
+            Reason::InvalidSpec,
+            message,
+            SAFETY_RECHECK,
+            position,
+        ));
     }
     if let Some(problem) = &snapshot.ledger.problem {
         let message = format!("No challenger is started: {problem}");
-        return ControlFlow::Break(Plan::wait(Step::Idle, Reason::LedgerUnavailable, message, Duration::from_secs(10), position));
+        return ControlFlow::Break(Plan::wait(
+            Step::Idle,
+            Reason::LedgerUnavailable,
+            message,
+            Duration::from_secs(10),
+            position,
+        ));
     }
     if let Some(next) = next(snapshot, book) {
         return ControlFlow::Break(begin(snapshot, book, next, position, now));
@@ -60,26 +78,51 @@ fn champion_serves(snapshot: &Snapshot, settings: &Settings, book: &Book, positi
         RouteState::Written { .. } => None,
         RouteState::Foreign { owner } => {
             let message = format!("HTTPRoute {} was taken over by {owner}", intent.name);
-            return ControlFlow::Break(Plan::wait(Step::Blocked, Reason::RouteConflict, message, Duration::from_secs(30), position.clone()));
+            return ControlFlow::Break(Plan::wait(
+                Step::Blocked,
+                Reason::RouteConflict,
+                message,
+                Duration::from_secs(30),
+                position.clone(),
+            ));
         }
         RouteState::Absent => Some("deleted".to_owned()),
         RouteState::Drifted { what } => Some(what.to_string()),
     };
     if repaired.is_some() {
         let write = route::write(snapshot, &intent, repaired);
-        return ControlFlow::Break(Plan::write(Step::Idle, "The route is being set back to the champion", write, position.clone()));
+        return ControlFlow::Break(Plan::write(
+            Step::Idle,
+            "The route is being set back to the champion",
+            write,
+            position.clone(),
+        ));
     }
     let champion = snapshot.revision(&book.champion.name);
     if let Some(deployment) = champion.deployment
         && deployment.ours
         && deployment.replicas < settings.champion_replicas
     {
-        let write = Write::ScaleDeployment { name: book.champion.name.clone(), replicas: settings.champion_replicas };
-        return ControlFlow::Break(Plan::write(Step::Idle, "The champion is being brought to its size", write, position.clone()));
+        let write = Write::ScaleDeployment {
+            name: book.champion.name.clone(),
+            replicas: settings.champion_replicas,
+        };
+        return ControlFlow::Break(Plan::write(
+            Step::Idle,
+            "The champion is being brought to its size",
+            write,
+            position.clone(),
+        ));
     }
     if champion.ready_endpoints == 0 {
         let message = format!("Champion {} has no ready endpoint", book.champion.name);
-        return ControlFlow::Break(Plan::wait(Step::Idle, Reason::NoHealthyBackend, message, Duration::from_secs(5), position.clone()));
+        return ControlFlow::Break(Plan::wait(
+            Step::Idle,
+            Reason::NoHealthyBackend,
+            message,
+            Duration::from_secs(5),
+            position.clone(),
+        ));
     }
     ControlFlow::Continue(())
 }
@@ -92,8 +135,15 @@ fn finalizers(snapshot: &Snapshot, book: &Book, position: &Position) -> Pass<()>
         .find(|candidate| candidate.has_finalizer && (candidate.deleting || candidate.is_over(book)));
     match done {
         Some(candidate) => {
-            let write = Write::RemoveChallengerFinalizer { name: candidate.name.clone() };
-            ControlFlow::Break(Plan::write(Step::Idle, "A Challenger is being released", write, position.clone()))
+            let write = Write::RemoveChallengerFinalizer {
+                name: candidate.name.clone(),
+            };
+            ControlFlow::Break(Plan::write(
+                Step::Idle,
+                "A Challenger is being released",
+                write,
+                position.clone(),
+            ))
         }
         None => ControlFlow::Continue(()),
     }
@@ -102,29 +152,37 @@ fn finalizers(snapshot: &Snapshot, book: &Book, position: &Position) -> Pass<()>
 /// The oldest Challenger that has not ended.
 #[must_use]
 pub fn next<'a>(snapshot: &'a Snapshot, book: &Book) -> Option<&'a Candidate> {
-    snapshot
-        .candidates
-        .iter()
-        .find(|candidate| {
-            let stopped = candidate.deleting || candidate.abort.is_some();
-            !stopped && !candidate.is_over(book) && candidate.revision.is_ok()
-        })
+    snapshot.candidates.iter().find(|candidate| {
+        let stopped = candidate.deleting || candidate.abort.is_some();
+        !stopped && !candidate.is_over(book) && candidate.revision.is_ok()
+    })
 }
 
 /// Begins a life: the finalizer, so that a deletion is seen as an abort, and then the intent.
 fn begin(snapshot: &Snapshot, book: &Book, candidate: &Candidate, position: Position, now: Timestamp) -> Plan {
     if !candidate.has_finalizer {
-        let write = Write::AddChallengerFinalizer { name: candidate.name.clone() };
-        return Plan::write(Step::Idle, format!("Challenger {} is next", candidate.name), write, position);
+        let write = Write::AddChallengerFinalizer {
+            name: candidate.name.clone(),
+        };
+        return Plan::write(
+            Step::Idle,
+            format!("Challenger {} is next", candidate.name),
+            write,
+            position,
+        );
     }
     match records::intent(snapshot, book, candidate, now) {
         Ok(record) => {
             let message = format!("The life of Challenger {} begins", candidate.name);
-            Plan::record(Step::StartingPods, Reason::Progressing, message, record, Position::default())
+            Plan::record(
+                Step::StartingPods,
+                Reason::Progressing,
+                message,
+                record,
+                Position::default(),
+            )
         }
-        Err(problem) => {
-            Plan::wait(Step::Blocked, Reason::InvalidSpec, problem, SAFETY_RECHECK, position)
-        }
+        Err(problem) => Plan::wait(Step::Blocked, Reason::InvalidSpec, problem, SAFETY_RECHECK, position),
     }
 }
 
@@ -140,13 +198,22 @@ fn history(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &Pos
     for (name, view) in retired {
         let Some(deployment) = &view.deployment else { continue };
         let write = if deployment.replicas > 0 {
-            Write::ScaleDeployment { name: name.clone(), replicas: 0 }
+            Write::ScaleDeployment {
+                name: name.clone(),
+                replicas: 0,
+            }
         } else if surplus == 0 {
             continue;
         } else if let Some(uid) = &view.service_uid {
-            Write::DeleteService { name: name.clone(), uid: uid.clone() }
+            Write::DeleteService {
+                name: name.clone(),
+                uid: uid.clone(),
+            }
         } else {
-            Write::DeleteDeployment { name: name.clone(), uid: deployment.uid.clone() }
+            Write::DeleteDeployment {
+                name: name.clone(),
+                uid: deployment.uid.clone(),
+            }
         };
         let message = format!("Revision {name} serves nobody and is being put away");
         return ControlFlow::Break(Plan::write(Step::CleaningUp, message, write, position.clone()));
@@ -164,20 +231,41 @@ fn baseline(
 ) -> Pass<std::convert::Infallible> {
     if book.engine.evolving.linf.is_some() {
         let message = format!("Champion {} serves", book.champion.name);
-        return ControlFlow::Break(Plan::wait(Step::Idle, Reason::Adopted, message, SAFETY_RECHECK, position));
+        return ControlFlow::Break(Plan::wait(
+            Step::Idle,
+            Reason::Adopted,
+            message,
+            SAFETY_RECHECK,
+            position,
+        ));
     }
     let Some(since) = position.window_start else {
-        let position = Position { window_start: Some(now), ..position };
+        let position = Position {
+            window_start: Some(now),
+            ..position
+        };
         let message = "Evidence about the champion is being gathered";
-        return ControlFlow::Break(Plan::wait(Step::Idle, Reason::Progressing, message, settings.interval, position));
+        return ControlFlow::Break(Plan::wait(
+            Step::Idle,
+            Reason::Progressing,
+            message,
+            settings.interval,
+            position,
+        ));
     };
     let Some(evidence) = &snapshot.evidence else {
+        let champion = snapshot.revision(&book.champion.name).deployment;
+        let born = champion
+            .filter(|deployment| deployment.ours)
+            .map(|deployment| deployment.created);
         let measure = Measure {
             candidate: book.champion.name.clone(),
             reference: None,
             mirrored: false,
+            // The champion's pods are a copy that we started: their counters began with its Deployment.
+            born_inside: born.is_some(),
             traffic_since: since,
-            quality_since: since,
+            quality_since: born.unwrap_or(since),
             until: now,
         };
         return ControlFlow::Break(Plan::measure(Step::Idle, measure, position));

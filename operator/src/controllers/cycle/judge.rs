@@ -24,9 +24,9 @@ use super::records::{self, milliseconds};
 use super::settings::Settings;
 use super::snapshot::Snapshot;
 use super::{pods, route};
-use crate::workload::PodRequests;
 use crate::adapters::traffic::ShareVerdict;
 use crate::scoring::{Checks, Evidence, Inputs, Judgement, OutsideChecks, inputs, relative_cost, step_config};
+use crate::workload::PodRequests;
 
 /// Least time between two entries about evidence that proves nothing.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
@@ -68,20 +68,43 @@ impl Stage {
 /// # Errors
 /// Never continues: every way ends in a plan.
 pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: Position) -> Pass<Infallible> {
-    let start = position.window_start.unwrap_or_else(|| settled.max(context.life.granted_at));
-    let position = Position { window_start: Some(start), ..position };
+    let start = position
+        .window_start
+        .unwrap_or_else(|| settled.max(context.life.granted_at));
+    let position = Position {
+        window_start: Some(start),
+        ..position
+    };
     let waiting_for = "the stage was not passed";
-    overdue(context, context.settings.stage_deadline(&context.life.grant), Reason::DeadlineExceeded, waiting_for, &position)?;
+    overdue(
+        context,
+        context.settings.stage_deadline(&context.life.grant),
+        Reason::DeadlineExceeded,
+        waiting_for,
+        &position,
+    )?;
     let config = match stage_config(context, stage) {
         Ok(config) => config,
         Err(problem) => {
-            return ControlFlow::Break(Plan::wait(stage.step(), Reason::GateInvalid, problem, context.settings.interval, position));
+            return ControlFlow::Break(Plan::wait(
+                stage.step(),
+                Reason::GateInvalid,
+                problem,
+                context.settings.interval,
+                position,
+            ));
         }
     };
     let Some(evidence) = evidence_of(context) else {
         return ControlFlow::Break(Plan::measure(stage.step(), measure(context, start), position));
     };
-    let question = Question { context, stage, config: &config, start, evidence: &evidence };
+    let question = Question {
+        context,
+        stage,
+        config: &config,
+        start,
+        evidence: &evidence,
+    };
     ControlFlow::Break(question.answer(position))
 }
 
@@ -96,14 +119,30 @@ fn evidence_of(context: &Context<'_>) -> Option<Evidence> {
 
 /// The engine's configuration for one stage: durations, floors and share of the cycle and its step.
 fn stage_config(context: &Context<'_>, stage: Stage) -> Result<Config, String> {
-    let config = context.snapshot.gates.config.as_ref().map_err(|problems| problems.join("; "))?;
-    let Stage::Canary { index } = stage else { return Ok(config.clone()) };
-    // A step that was taken out of the specification meanwhile is judged by the last one that is left.
-    let Some(step) = context.settings.step(index).or_else(|| context.settings.spec.canary.steps.last()) else {
+    let config = context
+        .snapshot
+        .gates
+        .config
+        .as_ref()
+        .map_err(|problems| problems.join("; "))?;
+    let Stage::Canary { index } = stage else {
         return Ok(config.clone());
     };
-    step_config(&context.settings.spec, config, step)
-        .map_err(|errors| errors.iter().map(|error| format!("{}: must be {}", error.field, error.bound)).collect::<Vec<_>>().join("; "))
+    // A step that was taken out of the specification meanwhile is judged by the last one that is left.
+    let Some(step) = context
+        .settings
+        .step(index)
+        .or_else(|| context.settings.spec.canary.steps.last())
+    else {
+        return Ok(config.clone());
+    };
+    step_config(&context.settings.spec, config, step).map_err(|errors| {
+        errors
+            .iter()
+            .map(|error| format!("{}: must be {}", error.field, error.bound))
+            .collect::<Vec<_>>()
+            .join("; ")
+    })
 }
 
 struct Question<'a> {
@@ -117,27 +156,42 @@ struct Question<'a> {
 impl Question<'_> {
     fn answer(&self, position: Position) -> Plan {
         let inputs = self.inputs(&position);
-        let position = Position { evaluations: position.evaluations.with(&inputs.delta_linf), ..position };
+        let position = Position {
+            evaluations: position.evaluations.with(&inputs.delta_linf),
+            ..position
+        };
         let league = self.league();
         let now = milliseconds(self.context.now);
         match league::assess(self.config, &league, &inputs.observation, now) {
             Ok(assessment) => self.weigh(assessment, &inputs, &league, position),
             Err(error) => {
                 let message = format!("The league cannot judge: {error}");
-                Plan::wait(self.stage.step(), Reason::StateMismatch, message, self.context.settings.interval, position)
+                Plan::wait(
+                    self.stage.step(),
+                    Reason::StateMismatch,
+                    message,
+                    self.context.settings.interval,
+                    position,
+                )
             }
         }
     }
 
     /// The league's state with the start of this step's window: each step is a stage of its own.
     fn league(&self) -> LeagueState {
-        LeagueState { stage_start_ms: milliseconds(self.start), ..self.context.book.league.clone() }
+        LeagueState {
+            stage_start_ms: milliseconds(self.start),
+            ..self.context.book.league.clone()
+        }
     }
 
     fn inputs(&self, position: &Position) -> Inputs {
         let context = self.context;
         let cost = self.evidence.reference.as_ref().and_then(|reference| {
-            relative_cost(size_of(context.snapshot, &self.evidence.candidate.revision), size_of(context.snapshot, &reference.revision))
+            relative_cost(
+                size_of(context.snapshot, &self.evidence.candidate.revision),
+                size_of(context.snapshot, &reference.revision),
+            )
         });
         let checks = outside_checks(context.snapshot, context.book);
         let judgement = Judgement {
@@ -160,8 +214,12 @@ impl Question<'_> {
     }
 
     fn share(&self) -> Option<ShareVerdict> {
-        let Grant::Step { weight, .. } = self.context.life.grant else { return None };
-        self.evidence.share(weight, self.context.settings.share_min_requests).ok()
+        let Grant::Step { weight, .. } = self.context.life.grant else {
+            return None;
+        };
+        self.evidence
+            .share(weight, self.context.settings.share_min_requests)
+            .ok()
     }
 
     fn weigh(&self, assessment: Assessment, inputs: &Inputs, league: &LeagueState, position: Position) -> Plan {
@@ -172,11 +230,15 @@ impl Question<'_> {
         }
         if passed && let Some(hold) = self.held_up() {
             let judged = self.judged(Some(assessment), None, inputs, None);
-            return Plan::wait(self.stage.step(), hold.0, hold.1, context.settings.interval, position).with_judgement(judged);
+            return Plan::wait(self.stage.step(), hold.0, hold.1, context.settings.interval, position)
+                .with_judgement(judged);
         }
         if let (true, Stage::Canary { index }) = (passed, self.stage) {
             if let Some(next) = context.settings.step(index + 1) {
-                let grant = Grant::Step { index: index + 1, weight: next.weight.get() };
+                let grant = Grant::Step {
+                    index: index + 1,
+                    weight: next.weight.get(),
+                };
                 return self.next_step(grant, assessment, inputs, position);
             }
             match self.capacity(position.clone()) {
@@ -193,7 +255,10 @@ impl Question<'_> {
     fn held_up(&self) -> Option<(Reason, String)> {
         let context = self.context;
         if let Some(problem) = &context.snapshot.ledger.problem {
-            return Some((Reason::LedgerUnavailable, format!("Passed, but the decision cannot be recorded: {problem}")));
+            return Some((
+                Reason::LedgerUnavailable,
+                format!("Passed, but the decision cannot be recorded: {problem}"),
+            ));
         }
         if context.settings.suspend && self.stage != Stage::Watch {
             return Some((Reason::Suspended, "Passed, but the cycle is suspended".to_owned()));
@@ -205,26 +270,54 @@ impl Question<'_> {
     fn capacity(&self, position: Position) -> Pass<Position> {
         let context = self.context;
         let champion = context.snapshot.revision(&context.book.champion.name).ready_endpoints;
-        let wanted = i32::try_from(champion).unwrap_or(i32::MAX).max(context.settings.champion_replicas);
+        let wanted = i32::try_from(champion)
+            .unwrap_or(i32::MAX)
+            .max(context.settings.champion_replicas);
         let limit = context.settings.stage_deadline(&context.life.grant);
         let until = context.life.granted_at + super::life::span(limit);
-        pods::enough_endpoints(context, &context.life.revision.name, wanted, Step::AddingCapacity, until, position)
+        pods::enough_endpoints(
+            context,
+            &context.life.revision.name,
+            wanted,
+            Step::AddingCapacity,
+            until,
+            position,
+        )
     }
 
     fn wait(&self, assessment: &Assessment, inputs: &Inputs, position: Position) -> Plan {
-        let causes: Vec<String> = assessment.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
+        let causes: Vec<String> = assessment
+            .causes
+            .iter()
+            .map(|cause| cause.as_str().to_owned())
+            .collect();
         let judged = self.judged(Some(assessment.clone()), None, inputs, None);
         let message = judged.sentence();
         let undecided = assessment.reason == AssessmentReason::EvidenceUnknown;
         let interval = self.context.settings.interval;
         if undecided && self.may_note(&position, &causes) {
-            let note = Note { at: self.context.now, causes };
+            let note = Note {
+                at: self.context.now,
+                causes,
+            };
             let draft = self.draft(Kind::GateEval, &judged);
-            let record = Record { draft, book: Some(self.context.book.clone()), withdrawal: None };
-            let position = Position { noted: Some(note), ..position };
-            return Plan::record(self.stage.step(), Reason::EvidenceUnknown, message, record, position).with_judgement(judged);
+            let record = Record {
+                draft,
+                book: Some(self.context.book.clone()),
+                withdrawal: None,
+            };
+            let position = Position {
+                noted: Some(note),
+                ..position
+            };
+            return Plan::record(self.stage.step(), Reason::EvidenceUnknown, message, record, position)
+                .with_judgement(judged);
         }
-        let reason = if undecided { Reason::EvidenceUnknown } else { Reason::Progressing };
+        let reason = if undecided {
+            Reason::EvidenceUnknown
+        } else {
+            Reason::Progressing
+        };
         Plan::wait(self.stage.step(), reason, message, interval, position).with_judgement(judged)
     }
 
@@ -238,9 +331,19 @@ impl Question<'_> {
         let draft = self.draft(Kind::GateEval, &judged);
         let mut book = self.context.book.clone();
         granted(&mut book, grant, self.context.now);
-        let record = Record { draft, book: Some(book), withdrawal: None };
-        Plan::record(Step::Shifting, Reason::StagePassed, "The step was passed", record, position.fresh_stage())
-            .with_judgement(judged)
+        let record = Record {
+            draft,
+            book: Some(book),
+            withdrawal: None,
+        };
+        Plan::record(
+            Step::Shifting,
+            Reason::StagePassed,
+            "The step was passed",
+            record,
+            position.fresh_stage(),
+        )
+        .with_judgement(judged)
     }
 
     fn run_cycle(&self, assessment: Assessment, inputs: &Inputs, league: &LeagueState, position: Position) -> Plan {
@@ -254,7 +357,13 @@ impl Question<'_> {
         match master::run_cycle(self.config, &context.book.engine, &input) {
             Err(error) => {
                 let message = format!("The engine cannot judge: {error}");
-                Plan::wait(self.stage.step(), Reason::StateMismatch, message, context.settings.interval, position)
+                Plan::wait(
+                    self.stage.step(),
+                    Reason::StateMismatch,
+                    message,
+                    context.settings.interval,
+                    position,
+                )
             }
             Ok((outcome, next)) => {
                 let material = Material {
@@ -265,14 +374,23 @@ impl Question<'_> {
                     observation: Some(&inputs.observation),
                     league: Some(league),
                 };
-                let judged = self.judged(Some(assessment), Some(outcome.clone()), inputs, None).with_material(&material);
+                let judged = self
+                    .judged(Some(assessment), Some(outcome.clone()), inputs, None)
+                    .with_material(&material);
                 self.conclude(&outcome, next, league, judged, position)
             }
         }
     }
 
     /// From the engine's decision to the plan that carries it out.
-    fn conclude(&self, outcome: &CycleOutcome, engine: State, league: &LeagueState, judged: Judged, position: Position) -> Plan {
+    fn conclude(
+        &self,
+        outcome: &CycleOutcome,
+        engine: State,
+        league: &LeagueState,
+        judged: Judged,
+        position: Position,
+    ) -> Plan {
         let context = self.context;
         let command = Command {
             decision: outcome.decision,
@@ -285,10 +403,20 @@ impl Question<'_> {
             Ok((league, _)) => league,
             Err(error) => {
                 let message = format!("The league cannot carry out {}: {error}", outcome.decision.as_str());
-                return Plan::wait(self.stage.step(), Reason::StateMismatch, message, context.settings.interval, position);
+                return Plan::wait(
+                    self.stage.step(),
+                    Reason::StateMismatch,
+                    message,
+                    context.settings.interval,
+                    position,
+                );
             }
         };
-        let mut book = Book { engine, league, ..context.book.clone() };
+        let mut book = Book {
+            engine,
+            league,
+            ..context.book.clone()
+        };
         let passed_watch = outcome.decision == Decision::Hold && outcome.reason == CycleReason::WatchPassed;
         match outcome.decision {
             Decision::Canary => {
@@ -324,7 +452,11 @@ impl Question<'_> {
 
     fn raise(&self, kind: Kind, step: Step, book: Book, judged: Judged, position: &Position) -> Plan {
         let draft = self.draft(kind, &judged);
-        let record = Record { draft, book: Some(book), withdrawal: None };
+        let record = Record {
+            draft,
+            book: Some(book),
+            withdrawal: None,
+        };
         let message = judged.sentence();
         Plan::record(step, Reason::StagePassed, message, record, position.fresh_stage()).with_judgement(judged)
     }
@@ -333,13 +465,34 @@ impl Question<'_> {
         let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
         let message = judged.sentence();
         let baseline = outcome.reason == CycleReason::BaselineRecorded;
-        let reason = if baseline { Reason::BaselineRecorded } else { Reason::EvidenceUnknown };
+        let reason = if baseline {
+            Reason::BaselineRecorded
+        } else {
+            Reason::EvidenceUnknown
+        };
         if baseline || self.may_note(&position, &causes) {
-            let position = Position { noted: Some(Note { at: self.context.now, causes }), ..position };
-            let record = Record { draft: self.draft(Kind::GateEval, &judged), book: Some(book), withdrawal: None };
+            let position = Position {
+                noted: Some(Note {
+                    at: self.context.now,
+                    causes,
+                }),
+                ..position
+            };
+            let record = Record {
+                draft: self.draft(Kind::GateEval, &judged),
+                book: Some(book),
+                withdrawal: None,
+            };
             return Plan::record(self.stage.step(), reason, message, record, position).with_judgement(judged);
         }
-        Plan::wait(self.stage.step(), reason, message, self.context.settings.interval, position).with_judgement(judged)
+        Plan::wait(
+            self.stage.step(),
+            reason,
+            message,
+            self.context.settings.interval,
+            position,
+        )
+        .with_judgement(judged)
     }
 
     fn refuse(&self, outcome: &CycleOutcome, mut book: Book, judged: Judged, position: Position) -> Plan {
@@ -353,14 +506,25 @@ impl Question<'_> {
             _ if judged.deadline_exceeded() => Reason::DeadlineExceeded,
             _ => Reason::GateFailed,
         };
-        let record = Record { draft: self.draft(kind, &judged), book: Some(book), withdrawal: Some(verdict) };
+        let record = Record {
+            draft: self.draft(kind, &judged),
+            book: Some(book),
+            withdrawal: Some(verdict),
+        };
         Plan::record(Step::Withdrawing, reason, message, record, position).with_judgement(judged)
     }
 
     fn draft(&self, kind: Kind, judged: &Judged) -> penin_ledger::Draft {
         let context = self.context;
         let life = context.life;
-        records::judgement(context.snapshot, kind, &life.revision, &life.challenger.uid, context.now, judged)
+        records::judgement(
+            context.snapshot,
+            kind,
+            &life.revision,
+            &life.challenger.uid,
+            context.now,
+            judged,
+        )
     }
 
     fn judged(
@@ -370,7 +534,15 @@ impl Question<'_> {
         inputs: &Inputs,
         note: Option<&str>,
     ) -> Judged {
-        Judged::new(self.stage.engine(), assessment, outcome, &inputs.unknown, self.evidence, self.share(), note)
+        Judged::new(
+            self.stage.engine(),
+            assessment,
+            outcome,
+            &inputs.unknown,
+            self.evidence,
+            self.share(),
+            note,
+        )
     }
 }
 
@@ -387,14 +559,19 @@ fn granted(book: &mut Book, grant: Grant, now: Timestamp) {
 }
 
 fn candidate(revision: &RevisionRef) -> Candidate {
-    Candidate { name: revision.name.clone(), digest: Some(format!("sha256:{}", revision.digest)), stub: false }
+    Candidate {
+        name: revision.name.clone(),
+        digest: Some(format!("sha256:{}", revision.digest)),
+        stub: false,
+    }
 }
 
 /// New causes are worth an entry, once a minute at most.
 fn may_note(position: &Position, causes: &[String], now: Timestamp) -> bool {
-    position.noted.as_ref().is_none_or(|noted| {
-        noted.causes != causes && now.duration_since(noted.at) >= super::life::span(NOTE_EVERY)
-    })
+    position
+        .noted
+        .as_ref()
+        .is_none_or(|noted| noted.causes != causes && now.duration_since(noted.at) >= super::life::span(NOTE_EVERY))
 }
 
 fn size_of(snapshot: &Snapshot, revision: &str) -> Option<PodRequests> {
@@ -409,7 +586,9 @@ fn outside_checks(snapshot: &Snapshot, book: &Book) -> OutsideChecks {
     OutsideChecks {
         memory: [hash.is_some(), remembered].into_iter().collect(),
         policy: snapshot.gates.answered,
-        meta: [hash.is_some(), snapshot.ledger.problem.is_none()].into_iter().collect::<Checks>(),
+        meta: [hash.is_some(), snapshot.ledger.problem.is_none()]
+            .into_iter()
+            .collect::<Checks>(),
         router: [route_accepted].into_iter().collect(),
     }
 }
@@ -427,7 +606,13 @@ pub fn baseline(
     let config = match &snapshot.gates.config {
         Ok(config) => config,
         Err(problems) => {
-            return Plan::wait(Step::Idle, Reason::GateInvalid, problems.join("; "), settings.interval, position);
+            return Plan::wait(
+                Step::Idle,
+                Reason::GateInvalid,
+                problems.join("; "),
+                settings.interval,
+                position,
+            );
         }
     };
     let checks = outside_checks(snapshot, book);
@@ -436,7 +621,10 @@ pub fn baseline(
         scores: &snapshot.gates.scores,
         declared: &snapshot.gates.declared,
         // The champion is its own measure of cost.
-        cost: relative_cost(size_of(snapshot, &book.champion.name), size_of(snapshot, &book.champion.name)),
+        cost: relative_cost(
+            size_of(snapshot, &book.champion.name),
+            size_of(snapshot, &book.champion.name),
+        ),
         checks: &checks,
     };
     let found = inputs(evidence, &judgement, position.evaluations, None);
@@ -448,13 +636,32 @@ pub fn baseline(
             return Plan::wait(Step::Idle, Reason::StateMismatch, message, settings.interval, position);
         }
     };
-    let material = Material { config, state: &book.engine, input: &input, evidence, observation: None, league: None };
-    let judged = Judged::new(EngineStage::Direct, None, Some(outcome.clone()), &found.unknown, evidence, None, None)
-        .with_material(&material);
+    let material = Material {
+        config,
+        state: &book.engine,
+        input: &input,
+        evidence,
+        observation: None,
+        league: None,
+    };
+    let judged = Judged::new(
+        EngineStage::Direct,
+        None,
+        Some(outcome.clone()),
+        &found.unknown,
+        evidence,
+        None,
+        None,
+    )
+    .with_material(&material);
     let recorded = outcome.reason == CycleReason::BaselineRecorded;
     let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
     let message = format!("Champion {}: {}", book.champion.name, judged.sentence());
-    let reason = if recorded { Reason::BaselineRecorded } else { Reason::EvidenceUnknown };
+    let reason = if recorded {
+        Reason::BaselineRecorded
+    } else {
+        Reason::EvidenceUnknown
+    };
     if !recorded && !may_note(&position, &causes, now) {
         return Plan::wait(Step::Idle, reason, message, settings.interval, position).with_judgement(judged);
     }
@@ -465,14 +672,31 @@ pub fn baseline(
     {
         book.league = league;
     }
-    let draft = records::judgement(snapshot, Kind::GateEval, &book.champion, &snapshot.key.uid, now, &judged);
-    let position = Position { noted: Some(Note { at: now, causes }), ..position };
-    let record = Record { draft, book: Some(book), withdrawal: None };
+    let draft = records::judgement(
+        snapshot,
+        Kind::GateEval,
+        &book.champion,
+        &snapshot.key.uid,
+        now,
+        &judged,
+    );
+    let position = Position {
+        noted: Some(Note { at: now, causes }),
+        ..position
+    };
+    let record = Record {
+        draft,
+        book: Some(book),
+        withdrawal: None,
+    };
     Plan::record(Step::Idle, reason, message, record, position).with_judgement(judged)
 }
 
 /// Why evidence is missing, by input, as it stands in entries.
 #[must_use]
 pub fn reasons(unknown: &BTreeMap<&'static str, crate::scoring::Unknown>) -> BTreeMap<String, String> {
-    unknown.iter().map(|(input, unknown)| ((*input).to_owned(), unknown.to_string())).collect()
+    unknown
+        .iter()
+        .map(|(input, unknown)| ((*input).to_owned(), unknown.to_string()))
+        .collect()
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use penin_api::v1alpha1::challenger::{EvidenceState, EvidenceStatus, ShareStatus};
-use penin_api::v1alpha1::{Comparison, Decision as ApiDecision, DecisionRecord, GateMode, GateResult, GateStatus as ApiStatus};
+use penin_api::v1alpha1::{
+    Comparison, Decision as ApiDecision, DecisionRecord, GateMode, GateResult, GateStatus as ApiStatus,
+};
 use penin_api::values::{DecimalString, UnsignedString};
 use penin_engine::config::Config;
 use penin_engine::decision::{Decision, Stage};
@@ -76,14 +78,24 @@ impl Judged {
         let measured = share.and_then(measurement);
         let causes = match (&outcome, &assessment) {
             (Some(outcome), _) => outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect(),
-            (None, Some(assessment)) => assessment.causes.iter().map(|cause| cause.as_str().to_owned()).collect(),
+            (None, Some(assessment)) => assessment
+                .causes
+                .iter()
+                .map(|cause| cause.as_str().to_owned())
+                .collect(),
             (None, None) => Vec::new(),
         };
         Self {
             stage,
             verdict: verdict.map(str::to_owned),
-            gates: outcome.as_ref().map(|outcome| results(&outcome.gates)).unwrap_or_default(),
-            checks: assessment.as_ref().map(|assessment| results(&assessment.checks)).unwrap_or_default(),
+            gates: outcome
+                .as_ref()
+                .map(|outcome| results(&outcome.gates))
+                .unwrap_or_default(),
+            checks: assessment
+                .as_ref()
+                .map(|assessment| results(&assessment.checks))
+                .unwrap_or_default(),
             causes,
             evidence: answers(evidence),
             share: measured.map(share_status),
@@ -115,15 +127,24 @@ impl Judged {
     pub fn sentence(&self) -> String {
         let head = match (&self.outcome, &self.assessment) {
             (Some(outcome), Some(assessment)) if assessment.reason == AssessmentReason::DeadlineExceeded => {
-                format!("{} {}, {}", outcome.decision.as_str(), outcome.reason.as_str(), assessment.reason.as_str())
+                format!(
+                    "{} {}, {}",
+                    outcome.decision.as_str(),
+                    outcome.reason.as_str(),
+                    assessment.reason.as_str()
+                )
             }
             (Some(outcome), _) => format!("{} {}", outcome.decision.as_str(), outcome.reason.as_str()),
             (None, Some(assessment)) => assessment.reason.as_str().to_owned(),
             (None, None) => self.verdict.clone().unwrap_or_default(),
         };
         let causes: Vec<String> = self.causes.iter().map(|name| self.cause(name)).collect();
-        let unknown: Vec<String> =
-            self.unknown.iter().take(3).map(|(input, why)| format!("{input} unknown ({why})")).collect();
+        let unknown: Vec<String> = self
+            .unknown
+            .iter()
+            .take(3)
+            .map(|(input, why)| format!("{input} unknown ({why})"))
+            .collect();
         [vec![head], causes, unknown].concat().join("; ")
     }
 
@@ -142,7 +163,10 @@ impl Judged {
     #[must_use]
     pub fn all_required_passed(&self) -> bool {
         !self.gates.is_empty()
-            && self.gates.iter().all(|gate| gate.mode != GateMode::Required || gate.status == ApiStatus::Pass)
+            && self
+                .gates
+                .iter()
+                .all(|gate| gate.mode != GateMode::Required || gate.status == ApiStatus::Pass)
     }
 
     /// Names of required gates that did not pass.
@@ -168,7 +192,9 @@ impl Judged {
     /// Whether the league's deadline was the reason.
     #[must_use]
     pub fn deadline_exceeded(&self) -> bool {
-        self.assessment.as_ref().is_some_and(|assessment| assessment.reason == AssessmentReason::DeadlineExceeded)
+        self.assessment
+            .as_ref()
+            .is_some_and(|assessment| assessment.reason == AssessmentReason::DeadlineExceeded)
     }
 
     /// The candidate's measured share, from 0 to 1.
@@ -255,8 +281,14 @@ const fn decision(decision: Decision) -> ApiDecision {
 fn answers(evidence: &Evidence) -> Vec<EvidenceStatus> {
     let answer = |name: &str, unknown: Option<&Unknown>| EvidenceStatus {
         name: name.to_owned(),
-        state: if unknown.is_none() { EvidenceState::Available } else { EvidenceState::Unknown },
-        reason: unknown.map(|unknown| unknown.reason.code().to_owned()).unwrap_or_default(),
+        state: if unknown.is_none() {
+            EvidenceState::Available
+        } else {
+            EvidenceState::Unknown
+        },
+        reason: unknown
+            .map(|unknown| unknown.reason.code().to_owned())
+            .unwrap_or_default(),
         message: unknown.map(|unknown| unknown.detail.clone()).unwrap_or_default(),
     };
     let candidate = &evidence.candidate;
@@ -265,6 +297,11 @@ fn answers(evidence: &Evidence) -> Vec<EvidenceStatus> {
         answer("model", candidate.model.unknown()),
         answer("resources", candidate.resources.unknown()),
     ];
-    all.extend(candidate.ratios.iter().map(|(name, ratio)| answer(name, ratio.unknown())));
+    all.extend(
+        candidate
+            .ratios
+            .iter()
+            .map(|(name, ratio)| answer(name, ratio.unknown())),
+    );
     all
 }

@@ -54,7 +54,11 @@ const GLANCE: Duration = Duration::from_secs(1);
 /// The plan of this pass for the life in the book.
 #[must_use]
 pub fn advance(context: &Context<'_>, position: Position) -> Plan {
-    let end = if context.life.grant.is_over() { None } else { reason_to_withdraw(context) };
+    let end = if context.life.grant.is_over() {
+        None
+    } else {
+        reason_to_withdraw(context)
+    };
     let flow = match (end, &context.life.grant) {
         (Some(end), _) => ControlFlow::Break(withdraw(context, end, position)),
         (None, Grant::Shadow) => shadow(context, position),
@@ -83,18 +87,30 @@ pub struct End {
 impl End {
     /// An end decided by the operator.
     pub fn by_operator(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), aborted: false }
+        Self {
+            reason,
+            message: message.into(),
+            aborted: false,
+        }
     }
 
     /// An end decided by a person.
     pub fn by_person(message: impl Into<String>) -> Self {
-        Self { reason: Reason::Aborted, message: message.into(), aborted: true }
+        Self {
+            reason: Reason::Aborted,
+            message: message.into(),
+            aborted: true,
+        }
     }
 
     /// The verdict, given whether live traffic was ever granted.
     #[must_use]
     pub fn verdict(&self, had_live_traffic: bool) -> Verdict {
-        if self.aborted { Verdict::Aborted } else { Verdict::of_end(had_live_traffic) }
+        if self.aborted {
+            Verdict::Aborted
+        } else {
+            Verdict::of_end(had_live_traffic)
+        }
     }
 }
 
@@ -128,7 +144,10 @@ fn reason_to_withdraw(context: &Context<'_>) -> Option<End> {
     if serving.ready_endpoints == 0 {
         return Some(End::by_operator(
             Reason::NoHealthyBackend,
-            format!("Revision {} has live traffic and no ready endpoint", context.life.revision.name),
+            format!(
+                "Revision {} has live traffic and no ready endpoint",
+                context.life.revision.name
+            ),
         ));
     }
     None
@@ -164,14 +183,24 @@ fn shadow(context: &Context<'_>, position: Position) -> Pass<std::convert::Infal
     let mirroring_began = !route::is_written(context, &Split::ChampionOnly);
     let mut position = position;
     if !mirroring_began {
-        position = pods::ensure(context, &life.revision, replicas, Step::StartingPods, ready_by, position)?;
+        position = pods::ensure(
+            context,
+            &life.revision,
+            replicas,
+            Step::StartingPods,
+            ready_by,
+            position,
+        )?;
     }
     let challenger = life.revision.name.clone();
     let Some(percent) = MirrorPercent::new(context.settings.shadow_percent) else {
         let end = End::by_operator(Reason::InvalidSpec, "spec.shadow.percent: must be from 1 to 100");
         return ControlFlow::Break(withdraw(context, end, position));
     };
-    let mirroring = Split::Mirroring { challenger: challenger.clone(), percent };
+    let mirroring = Split::Mirroring {
+        challenger: challenger.clone(),
+        percent,
+    };
     if !route::is_written(context, &mirroring) {
         let staged = Split::Staged { challenger };
         (_, position) = route::settle(context, &staged, Direction::Up, Step::EnteringRoute, position)?;
@@ -184,10 +213,16 @@ fn shadow(context: &Context<'_>, position: Position) -> Pass<std::convert::Infal
 fn canary(context: &Context<'_>, index: usize, weight: u8, position: Position) -> Pass<std::convert::Infallible> {
     let challenger = context.life.revision.name.clone();
     let Some(live_weight) = LiveWeight::new(weight) else {
-        let end = End::by_operator(Reason::InvalidSpec, format!("A live weight of {weight} % is outside 1 to 5"));
+        let end = End::by_operator(
+            Reason::InvalidSpec,
+            format!("A live weight of {weight} % is outside 1 to 5"),
+        );
         return ControlFlow::Break(withdraw(context, end, position));
     };
-    let live = Split::Live { challenger: challenger.clone(), weight: live_weight };
+    let live = Split::Live {
+        challenger: challenger.clone(),
+        weight: live_weight,
+    };
     let mut position = position;
     if index == 0 && !route::is_written(context, &live) {
         let staged = Split::Staged { challenger };
@@ -203,19 +238,35 @@ fn canary(context: &Context<'_>, index: usize, weight: u8, position: Position) -
 /// change, not that the proxy has. Only then may the same counters be read as live traffic.
 fn mirror_seen_off(context: &Context<'_>, settled: Timestamp, position: Position) -> Pass<Position> {
     let quiet_since = settled + span(context.settings.settle);
-    let measure = measure(context, quiet_since);
+    // The mirror has counters of its own in the proxy, which go when it goes.
+    let measure = Measure {
+        mirrored: true,
+        ..measure(context, quiet_since)
+    };
     let Some(evidence) = &context.snapshot.evidence else {
         return ControlFlow::Break(Plan::measure(Step::StoppingMirror, measure, position));
     };
-    match evidence.candidate_requests_between_samples() {
+    match evidence.mirrored_requests() {
         Ok(0) => ControlFlow::Continue(position),
         seen => {
-            overdue(context, context.settings.mirror_deadline(), Reason::EvidenceUnknown, "the mirror was not seen to be off", &position)?;
+            overdue(
+                context,
+                context.settings.mirror_deadline(),
+                Reason::EvidenceUnknown,
+                "the mirror was not seen to be off",
+                &position,
+            )?;
             let message = match seen {
                 Ok(count) => format!("The mirror was removed, and {count} requests still arrived at the challenger"),
                 Err(unknown) => format!("The mirror was removed; whether requests still arrive is unknown: {unknown}"),
             };
-            ControlFlow::Break(Plan::wait(Step::StoppingMirror, Reason::Progressing, message, GLANCE, position))
+            ControlFlow::Break(Plan::wait(
+                Step::StoppingMirror,
+                Reason::Progressing,
+                message,
+                GLANCE,
+                position,
+            ))
         }
     }
 }
@@ -232,36 +283,73 @@ fn measured_share(context: &Context<'_>, weight: u8, settled: Timestamp, positio
         Ok(ShareVerdict::Inside(share)) => {
             let record = records::outcome(context, &format!("{share}"));
             let message = format!("Weight {weight} % is served: {share}");
-            return ControlFlow::Break(Plan::record(Step::Observing, Reason::Progressing, message, record, position.fresh_stage()));
+            return ControlFlow::Break(Plan::record(
+                Step::Observing,
+                Reason::Progressing,
+                message,
+                record,
+                position.fresh_stage(),
+            ));
         }
         Ok(ShareVerdict::Outside(share)) => format!("weight {weight} % is written but not served: {share}"),
-        Ok(ShareVerdict::Thin { have, need }) => format!("{have} of {need} requests counted since weight {weight} % was written"),
+        Ok(ShareVerdict::Thin { have, need }) => {
+            format!("{have} of {need} requests counted since weight {weight} % was written")
+        }
         Err(unknown) => format!("the served share is unknown: {unknown}"),
     };
-    overdue(context, context.settings.stage_deadline(&context.life.grant), Reason::ShareMismatch, &waiting, &position)?;
-    let plan = Plan::wait(Step::MeasuringShare, Reason::Progressing, waiting, context.settings.interval.min(Duration::from_secs(5)), position);
+    overdue(
+        context,
+        context.settings.stage_deadline(&context.life.grant),
+        Reason::ShareMismatch,
+        &waiting,
+        &position,
+    )?;
+    let plan = Plan::wait(
+        Step::MeasuringShare,
+        Reason::Progressing,
+        waiting,
+        context.settings.interval.min(Duration::from_secs(5)),
+        position,
+    );
     ControlFlow::Break(plan)
 }
 
 /// Grant [`Grant::Promotion`].
 fn promotion(context: &Context<'_>, position: Position) -> Pass<std::convert::Infallible> {
     let Some(former) = context.life.former_champion.as_ref() else {
-        let end = End::by_operator(Reason::StateMismatch, "The record of the promotion does not name the former champion");
+        let end = End::by_operator(
+            Reason::StateMismatch,
+            "The record of the promotion does not name the former champion",
+        );
         return ControlFlow::Break(withdraw(context, end, position));
     };
-    let watching = Split::Watching { previous: former.name.clone() };
+    let watching = Split::Watching {
+        previous: former.name.clone(),
+    };
     let (settled, position) = route::settle(context, &watching, Direction::Up, Step::Shifting, position)?;
     if !context.life.effect_recorded {
         let record = records::outcome(context, "all traffic goes to the new champion");
         let message = "All traffic goes to the new champion";
-        return ControlFlow::Break(Plan::record(Step::Watching, Reason::Progressing, message, record, position.fresh_stage()));
+        return ControlFlow::Break(Plan::record(
+            Step::Watching,
+            Reason::Progressing,
+            message,
+            record,
+            position.fresh_stage(),
+        ));
     }
     judge::judge(context, Stage::Watch, settled, position)
 }
 
 /// Grant [`Grant::Settled`]: the former champion may go.
 fn succession(context: &Context<'_>, position: Position) -> Pass<std::convert::Infallible> {
-    let (_, position) = route::settle(context, &Split::ChampionOnly, Direction::Down, Step::CleaningUp, position)?;
+    let (_, position) = route::settle(
+        context,
+        &Split::ChampionOnly,
+        Direction::Down,
+        Step::CleaningUp,
+        position,
+    )?;
     let mut position = position;
     if let Some(former) = &context.life.former_champion {
         position = pods::scaled_down(context, &former.name, position)?;
@@ -277,18 +365,32 @@ fn withdrawal(context: &Context<'_>, verdict: Verdict, position: Position) -> Pa
     let mut position = position;
     let absent = context.snapshot.revision(&challenger).service_uid.is_none();
     if !absent && !route::is_written(context, &Split::ChampionOnly) {
-        let staged = Split::Staged { challenger: challenger.clone() };
+        let staged = Split::Staged {
+            challenger: challenger.clone(),
+        };
         let settled;
         (settled, position) = route::settle(context, &staged, Direction::Down, Step::Withdrawing, position)?;
         if context.life.had_live_traffic {
             position = drained(context, settled, position)?;
         }
     }
-    let (_, position) = route::settle(context, &Split::ChampionOnly, Direction::Down, Step::CleaningUp, position)?;
+    let (_, position) = route::settle(
+        context,
+        &Split::ChampionOnly,
+        Direction::Down,
+        Step::CleaningUp,
+        position,
+    )?;
     let position = pods::scaled_down(context, &challenger, position)?;
     let record = records::closed(context);
     let message = format!("Revision {challenger} has no traffic and no pods");
-    ControlFlow::Break(Plan::record(Step::Idle, records::reason_of(verdict), message, record, position))
+    ControlFlow::Break(Plan::record(
+        Step::Idle,
+        records::reason_of(verdict),
+        message,
+        record,
+        position,
+    ))
 }
 
 /// Waits until requests that were under way have had time to finish.
@@ -298,13 +400,25 @@ fn drained(context: &Context<'_>, settled: Timestamp, position: Position) -> Pas
         return ControlFlow::Continue(position);
     }
     let message = "No new request reaches the challenger; the last ones are being finished";
-    ControlFlow::Break(Plan::wait(Step::Draining, Reason::Progressing, message, left(context.now, until), position))
+    ControlFlow::Break(Plan::wait(
+        Step::Draining,
+        Reason::Progressing,
+        message,
+        left(context.now, until),
+        position,
+    ))
 }
 
 /// Ends the life when `limit` has passed since the grant.
 ///
 /// Every wait of the way up goes through here: what does not happen in time counts as refused.
-pub fn overdue(context: &Context<'_>, limit: Duration, reason: Reason, waiting_for: &str, position: &Position) -> Pass<()> {
+pub fn overdue(
+    context: &Context<'_>,
+    limit: Duration,
+    reason: Reason,
+    waiting_for: &str,
+    position: &Position,
+) -> Pass<()> {
     let until = context.life.granted_at + span(limit);
     if context.now < until {
         return ControlFlow::Continue(());
@@ -317,13 +431,14 @@ pub fn overdue(context: &Context<'_>, limit: Duration, reason: Reason, waiting_f
 #[must_use]
 pub fn measure(context: &Context<'_>, traffic_since: Timestamp) -> Measure {
     let life = context.life;
-    let reference = match &life.former_champion {
-        Some(former) => former.name.clone(),
-        None => context.book.champion.name.clone(),
-    };
     Measure {
         candidate: life.revision.name.clone(),
-        reference: Some(reference),
+        // A former champion has no traffic to measure: its evidence was frozen.
+        reference: life
+            .former_champion
+            .is_none()
+            .then(|| context.book.champion.name.clone()),
+        born_inside: true,
         mirrored: matches!(life.grant, Grant::Shadow),
         traffic_since,
         quality_since: life.began_at,
@@ -338,5 +453,7 @@ pub fn span(duration: Duration) -> jiff::SignedDuration {
 
 /// Time left until `until`, at least one millisecond.
 pub fn left(now: Timestamp, until: Timestamp) -> Duration {
-    Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO).max(Duration::from_millis(1))
+    Duration::try_from(until.duration_since(now))
+        .unwrap_or(Duration::ZERO)
+        .max(Duration::from_millis(1))
 }

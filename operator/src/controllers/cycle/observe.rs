@@ -52,9 +52,13 @@ impl From<kube::Error> for ObserveError {
 pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle) -> Result<Snapshot, ObserveError> {
     let key = key_of(cycle)?;
     let namespace = key.namespace.as_str();
-    let of_cycle = ListParams::default().labels(&format!("{LABEL_CYCLE}={}", workload::cycle_label(&key.name))).limit(MOST);
+    let of_cycle = ListParams::default()
+        .labels(&format!("{LABEL_CYCLE}={}", workload::cycle_label(&key.name)))
+        .limit(MOST);
     let all = ListParams::default().limit(MOST);
-    let named = ListParams::default().fields(&format!("spec.cycleRef.name={}", key.name)).limit(MOST);
+    let named = ListParams::default()
+        .fields(&format!("spec.cycleRef.name={}", key.name))
+        .limit(MOST);
     let challengers_api = Api::<Challenger>::namespaced(client.clone(), namespace);
     let gates_api = Api::<PromotionGate>::namespaced(client.clone(), namespace);
     let deployments_api = Api::<Deployment>::namespaced(client.clone(), namespace);
@@ -71,17 +75,24 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
     )?;
     let target_object = target_of(client, namespace, &cycle.spec.target_ref.name).await?;
     let settings = Settings::parse(&key.name, &cycle.spec);
-    let target = target_object.as_ref().map_err(Clone::clone).and_then(|object| resolve_target(object, &key, cycle));
+    let target = target_object
+        .as_ref()
+        .map_err(Clone::clone)
+        .and_then(|object| resolve_target(object, &key, cycle));
     let book = stored_book(ledger, &key).await;
     let mut snapshot = Snapshot {
         deleting: cycle.meta().deletion_timestamp.is_some(),
         has_finalizer: cycle.finalizers().iter().any(|name| name == FINALIZER_CYCLE),
-        ledger: LedgerView { problem: ledger.problem() },
+        ledger: LedgerView {
+            problem: ledger.problem(),
+        },
         gates: gate::combine(cycle, &gates.items),
         candidates: candidates(&challengers.items, target_object.as_ref(), &key, cycle),
         revisions: revisions(&key, &deployments.items, &services.items, &slices.items),
         remembered: remembered(cycle),
-        fresh_token: random::token()?.parse().map_err(|_| ObserveError::Incomplete("a random token", "128 bits"))?,
+        fresh_token: random::token()?
+            .parse()
+            .map_err(|_| ObserveError::Incomplete("a random token", "128 bits"))?,
         conflict: None,
         selector_conflicts: Vec::new(),
         evidence: None,
@@ -102,11 +113,19 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
 }
 
 fn key_of(cycle: &PeninCycle) -> Result<CycleKey, ObserveError> {
-    let namespace = cycle.namespace().ok_or(ObserveError::Incomplete("the PeninCycle", "namespace"))?;
+    let namespace = cycle
+        .namespace()
+        .ok_or(ObserveError::Incomplete("the PeninCycle", "namespace"))?;
     let uid = cycle.uid().ok_or(ObserveError::Incomplete("the PeninCycle", "uid"))?;
-    let owner = cycle.controller_owner_ref(&()).ok_or(ObserveError::Incomplete("the PeninCycle", "name"))?;
+    let owner = cycle
+        .controller_owner_ref(&())
+        .ok_or(ObserveError::Incomplete("the PeninCycle", "name"))?;
     Ok(CycleKey {
-        home: Home { namespace: namespace.clone(), cycle: cycle.name_any(), owner },
+        home: Home {
+            namespace: namespace.clone(),
+            cycle: cycle.name_any(),
+            owner,
+        },
         name: cycle.name_any(),
         generation: cycle.metadata.generation.unwrap_or(0),
         namespace,
@@ -130,7 +149,10 @@ async fn target_of(client: &Client, namespace: &str, name: &str) -> Result<Resul
 
 fn resolve_target(object: &Deployment, key: &CycleKey, cycle: &PeninCycle) -> Result<Target, String> {
     let revision = workload::resolve(object, &key.name, &[]).map_err(|error| error.to_string())?;
-    Ok(Target { revision, rollout: Rollout::new(object, cycle.spec.revisions.progress_deadline.to_std()) })
+    Ok(Target {
+        revision,
+        rollout: Rollout::new(object, cycle.spec.revisions.progress_deadline.to_std()),
+    })
 }
 
 async fn stored_book(ledger: &LedgerService, key: &CycleKey) -> Result<Option<Book>, super::book::BookError> {
@@ -176,17 +198,24 @@ fn candidate(
     let acknowledged = |last: Option<&penin_api::v1alpha1::cycle::CommandAcknowledgement>, id: &str| {
         last.is_some_and(|command| command.id == id)
     };
-    let own = challenger.annotations().get(ANNOTATION_ABORT).filter(|id| !acknowledged(status.last_command.as_ref(), id));
-    let cycles = cycle
+    let own = challenger
         .annotations()
         .get(ANNOTATION_ABORT)
-        .filter(|id| !acknowledged(cycle.status.as_ref().and_then(|status| status.last_command.as_ref()), id));
+        .filter(|id| !acknowledged(status.last_command.as_ref(), id));
+    let cycles = cycle.annotations().get(ANNOTATION_ABORT).filter(|id| {
+        !acknowledged(
+            cycle.status.as_ref().and_then(|status| status.last_command.as_ref()),
+            id,
+        )
+    });
     let position = status.position.as_ref();
     Some(Candidate {
         name: challenger.name_any(),
         uid: challenger.uid()?,
         generation: challenger.metadata.generation.unwrap_or(0),
-        created: challenger.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        created: challenger
+            .creation_timestamp()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         deleting: challenger.meta().deletion_timestamp.is_some(),
         has_finalizer: challenger.finalizers().iter().any(|name| name == FINALIZER_CHALLENGER),
         phase: status.phase,
@@ -194,7 +223,9 @@ fn candidate(
         abort: own.cloned(),
         cycle_abort: cycles.cloned(),
         revision,
-        position: position.map(|position| Position::from_api(&position.timers)).unwrap_or_default(),
+        position: position
+            .map(|position| Position::from_api(&position.timers))
+            .unwrap_or_default(),
         status,
     })
 }
@@ -209,13 +240,22 @@ fn revisions(
     for deployment in deployments {
         views.entry(deployment.name_any()).or_default().deployment = Some(view_of(key, deployment));
     }
-    for service in services.iter().filter(|service| is_ours(key, service.owner_references())) {
+    for service in services
+        .iter()
+        .filter(|service| is_ours(key, service.owner_references()))
+    {
         views.entry(service.name_any()).or_default().service_uid = service.uid();
     }
     for (name, view) in &mut views {
         view.ready_endpoints = workload::ready_endpoints(slices.iter().filter(|slice| {
-            slice.labels().get("kubernetes.io/service-name").is_some_and(|service| service == name)
-                && slice.labels().get(LABEL_REVISION).is_none_or(|revision| revision == name)
+            slice
+                .labels()
+                .get("kubernetes.io/service-name")
+                .is_some_and(|service| service == name)
+                && slice
+                    .labels()
+                    .get(LABEL_REVISION)
+                    .is_none_or(|revision| revision == name)
         }));
     }
     views
@@ -224,7 +264,11 @@ fn revisions(
 fn view_of(key: &CycleKey, deployment: &Deployment) -> DeploymentView {
     let spec = deployment.spec.as_ref();
     let name = deployment.name_any();
-    let conditions = deployment.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let conditions = deployment
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.clone())
+        .unwrap_or_default();
     let problem = conditions
         .iter()
         .find(|condition| {
@@ -235,11 +279,17 @@ fn view_of(key: &CycleKey, deployment: &Deployment) -> DeploymentView {
     DeploymentView {
         uid: deployment.uid().unwrap_or_default(),
         replicas: spec.and_then(|spec| spec.replicas).unwrap_or(1),
-        created: deployment.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        created: deployment
+            .creation_timestamp()
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         ours: is_ours(key, deployment.owner_references()),
-        digest: spec.and_then(|spec| workload::live_digest(&spec.template, &name).ok()).map(|digest| digest.to_string()),
+        digest: spec
+            .and_then(|spec| workload::live_digest(&spec.template, &name).ok())
+            .map(|digest| digest.to_string()),
         problem,
-        limits: spec.map(|spec| (limit(&spec.template, "cpu"), limit(&spec.template, "memory"))).unwrap_or_default(),
+        limits: spec
+            .map(|spec| (limit(&spec.template, "cpu"), limit(&spec.template, "memory")))
+            .unwrap_or_default(),
         requests: spec.and_then(|spec| workload::pod_requests(&spec.template)),
     }
 }
@@ -260,7 +310,10 @@ fn is_ours(key: &CycleKey, owners: &[k8s_openapi::apimachinery::pkg::apis::meta:
 /// Services that would select pods of any revision that exists or is about to exist.
 fn selector_conflicts(snapshot: &Snapshot, services: &[Service]) -> Vec<String> {
     let target = snapshot.target.as_ref().ok().map(|target| &target.revision);
-    let candidates = snapshot.candidates.iter().filter_map(|candidate| candidate.revision.as_ref().ok());
+    let candidates = snapshot
+        .candidates
+        .iter()
+        .filter_map(|candidate| candidate.revision.as_ref().ok());
     let mut names: Vec<String> = target
         .into_iter()
         .chain(candidates)

@@ -102,7 +102,10 @@ impl Record {
     /// When the book cannot be serialised.
     pub fn state(&self, key: &str) -> Result<Vec<StateUpdate>, super::book::BookError> {
         let value = self.book.as_ref().map(Book::to_bytes).transpose()?.unwrap_or_default();
-        Ok(vec![StateUpdate { key: key.to_owned(), value }])
+        Ok(vec![StateUpdate {
+            key: key.to_owned(),
+            value,
+        }])
     }
 }
 
@@ -188,6 +191,8 @@ pub struct Measure {
     pub reference: Option<String>,
     /// Whether the candidate's requests are copies of the reference's.
     pub mirrored: bool,
+    /// Whether the candidate's pods were started inside the quality window.
+    pub born_inside: bool,
     /// Traffic evidence counts from here.
     pub traffic_since: Timestamp,
     /// Quality evidence counts from here.
@@ -200,7 +205,15 @@ impl Plan {
     /// A plan that does nothing but wait.
     #[must_use]
     pub fn wait(step: Step, reason: Reason, message: impl Into<String>, recheck: Duration, position: Position) -> Self {
-        Self { action: Action::None, step, reason, message: message.into(), recheck, position, judged: None }
+        Self {
+            action: Action::None,
+            step,
+            reason,
+            message: message.into(),
+            recheck,
+            position,
+            judged: None,
+        }
     }
 
     /// A plan with one write. The next pass follows from the write's own watch event; the recheck is the safety net.

@@ -39,7 +39,9 @@ pub fn missing(
             return Ok(Some(Write::CreateDeployment(deployment)));
         }
         Some(deployment) if !deployment.ours => {
-            return Err(format!("Deployment {name} exists and is not owned by this cycle: rename or delete it"));
+            return Err(format!(
+                "Deployment {name} exists and is not owned by this cycle: rename or delete it"
+            ));
         }
         Some(_) => {}
     }
@@ -61,7 +63,10 @@ pub fn ensure(
 ) -> Pass<Position> {
     let template = match context.candidate.map(|candidate| &candidate.revision) {
         Some(Ok(template)) if template.digest.to_string() == revision.digest => Ok(template),
-        Some(Ok(_)) => Err(format!("The target changed before revision {} was started", revision.name)),
+        Some(Ok(_)) => Err(format!(
+            "The target changed before revision {} was started",
+            revision.name
+        )),
         Some(Err(problem)) => Err(problem.clone()),
         None => Err("The Challenger is gone".to_owned()),
     };
@@ -94,11 +99,21 @@ pub fn enough_endpoints(
         && deployment.replicas < replicas
     {
         let message = format!("Revision {revision} is being scaled to {replicas}");
-        let write = Write::ScaleDeployment { name: revision.to_owned(), replicas };
+        let write = Write::ScaleDeployment {
+            name: revision.to_owned(),
+            replicas,
+        };
         return ControlFlow::Break(Plan::write(step, message, write, position));
     }
-    let why = view.deployment.and_then(|deployment| deployment.problem).map(|problem| format!(": {problem}")).unwrap_or_default();
-    let message = format!("{} of {wanted} endpoints of revision {revision} are ready{why}", view.ready_endpoints);
+    let why = view
+        .deployment
+        .and_then(|deployment| deployment.problem)
+        .map(|problem| format!(": {problem}"))
+        .unwrap_or_default();
+    let message = format!(
+        "{} of {wanted} endpoints of revision {revision} are ready{why}",
+        view.ready_endpoints
+    );
     if context.now >= ready_by {
         return give_up(context, End::by_operator(Reason::NotReady, message), position);
     }
@@ -111,7 +126,10 @@ pub fn scaled_down(context: &Context<'_>, revision: &str, position: Position) ->
     match view.deployment {
         Some(deployment) if deployment.ours && deployment.replicas > 0 => {
             let message = format!("Revision {revision} has no traffic and is being scaled to 0");
-            let write = Write::ScaleDeployment { name: revision.to_owned(), replicas: 0 };
+            let write = Write::ScaleDeployment {
+                name: revision.to_owned(),
+                replicas: 0,
+            };
             ControlFlow::Break(Plan::write(Step::CleaningUp, message, write, position))
         }
         _ => ControlFlow::Continue(position),
@@ -120,5 +138,11 @@ pub fn scaled_down(context: &Context<'_>, revision: &str, position: Position) ->
 
 fn give_up<T>(context: &Context<'_>, end: End, position: Position) -> Pass<T> {
     let record = records::withdrawal(context, &end);
-    ControlFlow::Break(Plan::record(Step::Withdrawing, end.reason, end.message, record, position))
+    ControlFlow::Break(Plan::record(
+        Step::Withdrawing,
+        end.reason,
+        end.message,
+        record,
+        position,
+    ))
 }

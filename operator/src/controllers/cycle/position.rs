@@ -45,14 +45,21 @@ impl Position {
     /// When `split` was first seen accepted at `generation`, if this position remembers it.
     #[must_use]
     pub fn seen_since(&self, split: &str, generation: i64) -> Option<Timestamp> {
-        self.seen.as_ref().filter(|seen| seen.split == split && seen.generation == generation).map(|seen| seen.at)
+        self.seen
+            .as_ref()
+            .filter(|seen| seen.split == split && seen.generation == generation)
+            .map(|seen| seen.at)
     }
 
     /// Remembers the first sight of a route state. A later sight of the same state changes nothing.
     #[must_use]
     pub fn with_seen(mut self, split: &str, generation: i64, now: Timestamp) -> Self {
         if self.seen_since(split, generation).is_none() {
-            self.seen = Some(Seen { split: split.to_owned(), generation, at: now });
+            self.seen = Some(Seen {
+                split: split.to_owned(),
+                generation,
+                at: now,
+            });
         }
         self
     }
@@ -60,14 +67,20 @@ impl Position {
     /// Timers of a fresh stage: only what the route shows is kept.
     #[must_use]
     pub fn fresh_stage(&self) -> Self {
-        Self { seen: self.seen.clone(), ..Self::default() }
+        Self {
+            seen: self.seen.clone(),
+            ..Self::default()
+        }
     }
 
     /// Reads timers from a status. A sum that cannot be read starts again, with its count.
     #[must_use]
     pub fn from_api(timers: &Timers) -> Self {
         let evaluations = &timers.evaluations;
-        let sum = evaluations.sum.as_ref().and_then(|sum| sum.as_str().parse::<f64>().ok());
+        let sum = evaluations
+            .sum
+            .as_ref()
+            .and_then(|sum| sum.as_str().parse::<f64>().ok());
         Self {
             seen: timers.seen.as_ref().map(|seen| Seen {
                 split: seen.split.clone(),
@@ -75,8 +88,16 @@ impl Position {
                 at: seen.at.0,
             }),
             window_start: timers.window_start.as_ref().map(|time| time.0),
-            evaluations: sum.map(|sum| DeltaSeries { count: evaluations.count.get(), sum }).unwrap_or_default(),
-            noted: timers.noted.as_ref().map(|noted| Note { at: noted.at.0, causes: noted.causes.clone() }),
+            evaluations: sum
+                .map(|sum| DeltaSeries {
+                    count: evaluations.count.get(),
+                    sum,
+                })
+                .unwrap_or_default(),
+            noted: timers.noted.as_ref().map(|noted| Note {
+                at: noted.at.0,
+                causes: noted.causes.clone(),
+            }),
         }
     }
 
@@ -94,7 +115,10 @@ impl Position {
                 count: UnsignedString::from(self.evaluations.count),
                 sum: DecimalString::from_f64(self.evaluations.sum).filter(|_| self.evaluations.count > 0),
             },
-            noted: self.noted.as_ref().map(|noted| Noted { at: MicroTime(noted.at), causes: noted.causes.clone() }),
+            noted: self.noted.as_ref().map(|noted| Noted {
+                at: MicroTime(noted.at),
+                causes: noted.causes.clone(),
+            }),
         }
     }
 }
@@ -107,8 +131,14 @@ mod tests {
     fn timers_survive_the_way_through_a_status() {
         let mut position = Position::default().with_seen("champion alone", 4, Timestamp::from_second(5).unwrap());
         position.window_start = Timestamp::from_millisecond(1_234_567).ok();
-        position.evaluations = DeltaSeries { count: 3, sum: 0.1 + 0.2 };
-        position.noted = Some(Note { at: Timestamp::UNIX_EPOCH, causes: vec!["ece".to_owned()] });
+        position.evaluations = DeltaSeries {
+            count: 3,
+            sum: 0.1 + 0.2,
+        };
+        position.noted = Some(Note {
+            at: Timestamp::UNIX_EPOCH,
+            causes: vec!["ece".to_owned()],
+        });
         assert_eq!(Position::from_api(&position.to_api()), position);
     }
 

@@ -12,7 +12,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action as Requeue, Config, Controller};
 use kube::runtime::reflector::ObjectRef;
-use kube::runtime::{predicates, watcher, Predicate as _, WatchStreamExt as _};
+use kube::runtime::{Predicate as _, WatchStreamExt as _, predicates, watcher};
 use kube::{Api, Resource, ResourceExt as _};
 use penin_api::foreign::HttpRoute;
 use penin_api::names::{FIELD_MANAGER, LABEL_CYCLE};
@@ -73,21 +73,44 @@ pub async fn run(shared: Arc<Shared>, namespace: Option<String>, stop: Cancellat
     let every_cycle = reader.clone();
     Controller::for_stream(stream, reader)
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENT))
-        .watches(scoped::<Challenger>(&client, namespace.as_deref()), watcher::Config::default(), |challenger| {
-            let namespace = challenger.namespace()?;
-            Some(ObjectRef::new(&challenger.spec.cycle_ref.name).within(&namespace))
-        })
-        .watches(scoped::<PartialObjectMeta<PromotionGate>>(&client, namespace.as_deref()), watcher::Config::default(), move |gate| {
-            let here = gate.namespace();
-            let cycles = every_cycle.state().into_iter().filter(move |cycle| cycle.namespace() == here);
-            cycles.map(|cycle| ObjectRef::from_obj(cycle.as_ref())).collect::<Vec<_>>()
-        })
-        .owns(scoped::<PartialObjectMeta<Deployment>>(&client, namespace.as_deref()), labelled.clone())
-        .owns(scoped::<PartialObjectMeta<HttpRoute>>(&client, namespace.as_deref()), labelled.clone())
-        .watches(scoped::<PartialObjectMeta<EndpointSlice>>(&client, namespace.as_deref()), labelled, |slice| {
-            let namespace = slice.namespace()?;
-            Some(ObjectRef::new(slice.labels().get(LABEL_CYCLE)?).within(&namespace))
-        })
+        .watches(
+            scoped::<Challenger>(&client, namespace.as_deref()),
+            watcher::Config::default(),
+            |challenger| {
+                let namespace = challenger.namespace()?;
+                Some(ObjectRef::new(&challenger.spec.cycle_ref.name).within(&namespace))
+            },
+        )
+        .watches(
+            scoped::<PartialObjectMeta<PromotionGate>>(&client, namespace.as_deref()),
+            watcher::Config::default(),
+            move |gate| {
+                let here = gate.namespace();
+                let cycles = every_cycle
+                    .state()
+                    .into_iter()
+                    .filter(move |cycle| cycle.namespace() == here);
+                cycles
+                    .map(|cycle| ObjectRef::from_obj(cycle.as_ref()))
+                    .collect::<Vec<_>>()
+            },
+        )
+        .owns(
+            scoped::<PartialObjectMeta<Deployment>>(&client, namespace.as_deref()),
+            labelled.clone(),
+        )
+        .owns(
+            scoped::<PartialObjectMeta<HttpRoute>>(&client, namespace.as_deref()),
+            labelled.clone(),
+        )
+        .watches(
+            scoped::<PartialObjectMeta<EndpointSlice>>(&client, namespace.as_deref()),
+            labelled,
+            |slice| {
+                let namespace = slice.namespace()?;
+                Some(ObjectRef::new(slice.labels().get(LABEL_CYCLE)?).within(&namespace))
+            },
+        )
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, on_error, shared)
         .for_each(|result| async move {
@@ -112,7 +135,9 @@ where
 async fn reconcile(cycle: Arc<PeninCycle>, shared: Arc<Shared>) -> Result<Requeue, PassError> {
     let key = key(&cycle);
     let started = shared.clock.monotonic();
-    let result = tokio::time::timeout(PASS, pass(&cycle, &shared)).await.unwrap_or(Err(PassError::TooLong));
+    let result = tokio::time::timeout(PASS, pass(&cycle, &shared))
+        .await
+        .unwrap_or(Err(PassError::TooLong));
     let seconds = shared.clock.monotonic().duration_since(started).as_secs_f64();
     let label = match &result {
         Ok((_, Outcome::Conflict)) => "conflict",
@@ -155,11 +180,18 @@ async fn pass(cached: &PeninCycle, shared: &Shared) -> Result<(Requeue, Outcome)
     let mut plan = decide::decide(&snapshot, position.clone(), now);
     if let Action::Measure(measure) = &plan.action {
         let evidence = shared.evidence.measure(&snapshot, &cycle, measure).await;
-        shared.metrics.evidence_read(evidence.candidate.traffic.known().is_some());
+        shared
+            .metrics
+            .evidence_read(evidence.candidate.traffic.known().is_some());
         snapshot.evidence = Some(evidence);
         plan = decide::decide(&snapshot, position, now);
     }
-    let hands = Hands { client: &shared.client, ledger: &shared.ledger, claim: &shared.claim, now };
+    let hands = Hands {
+        client: &shared.client,
+        ledger: &shared.ledger,
+        claim: &shared.claim,
+        now,
+    };
     let outcome = apply::apply(&hands, &snapshot, &plan).await.map_err(PassError::Apply)?;
     report(shared, &snapshot, &plan, &outcome, started);
     let gone = matches!(&plan.action, Action::Write(write) if **write == Write::RemoveCycleFinalizer);
@@ -173,7 +205,10 @@ async fn pass(cached: &PeninCycle, shared: &Shared) -> Result<(Requeue, Outcome)
 fn remembered_position(snapshot: &Snapshot, cycle: &PeninCycle) -> Position {
     let lives = matches!(&snapshot.book, Ok(Some(book)) if book.life.is_some());
     if lives {
-        return snapshot.living().map(|candidate| candidate.position.clone()).unwrap_or_default();
+        return snapshot
+            .living()
+            .map(|candidate| candidate.position.clone())
+            .unwrap_or_default();
     }
     let timers = cycle.status.as_ref().and_then(|status| status.timers.as_ref());
     timers.map(Position::from_api).unwrap_or_default()
@@ -194,7 +229,12 @@ fn requeue(plan: &Plan, outcome: &Outcome) -> Requeue {
 /// Logs, metrics and events of a pass.
 fn report(shared: &Shared, snapshot: &Snapshot, plan: &Plan, outcome: &Outcome, started: std::time::Instant) {
     let key = &snapshot.key;
-    let life = snapshot.book.as_ref().ok().and_then(Option::as_ref).and_then(|book| book.life.as_ref());
+    let life = snapshot
+        .book
+        .as_ref()
+        .ok()
+        .and_then(Option::as_ref)
+        .and_then(|book| book.life.as_ref());
     let trace_id = super::records::trace_id(life.map_or(&key.uid, |life| &life.challenger.uid));
     let acted = !matches!(plan.action, Action::None | Action::Measure(_));
     if acted {
@@ -211,11 +251,20 @@ fn report(shared: &Shared, snapshot: &Snapshot, plan: &Plan, outcome: &Outcome, 
         if let Some(result) = &judged.outcome {
             let scores = &result.scores;
             let values = [
-                scores.alpha, scores.delta_linf, scores.caos_plus, scores.sr_harmonic, scores.coherence, scores.oci,
-                scores.linf, scores.cpu, scores.mem,
+                scores.alpha,
+                scores.delta_linf,
+                scores.caos_plus,
+                scores.sr_harmonic,
+                scores.coherence,
+                scores.oci,
+                scores.linf,
+                scores.cpu,
+                scores.mem,
             ];
             let failed = judged.failed_gates();
-            shared.metrics.judged(&key.namespace, &key.name, result.decision, failed, Scores { values });
+            shared
+                .metrics
+                .judged(&key.namespace, &key.name, result.decision, failed, Scores { values });
         }
     }
     let weight = life.map_or(0.0, |life| match &life.grant {
@@ -268,7 +317,13 @@ async fn publish(
     outcome: &Outcome,
     now: Timestamp,
 ) -> Result<(), PassError> {
-    let seen = status::Seen { snapshot, plan, outcome, head: shared.ledger.head(), now };
+    let seen = status::Seen {
+        snapshot,
+        plan,
+        outcome,
+        head: shared.ledger.head(),
+        now,
+    };
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let namespace = &snapshot.key.namespace;
     let challengers: Api<Challenger> = Api::namespaced(shared.client.clone(), namespace);

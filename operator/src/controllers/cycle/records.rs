@@ -44,13 +44,19 @@ fn subject(snapshot: &Snapshot, revision: &RevisionRef) -> Subject {
     Subject {
         name: format!("{}/{}", snapshot.key.namespace, revision.name),
         // Our own hashing writes nothing else; a digest that was edited by hand still names what it was.
-        sha256: revision.digest.parse().unwrap_or_else(|_| Digest::of(revision.digest.as_bytes())),
+        sha256: revision
+            .digest
+            .parse()
+            .unwrap_or_else(|_| Digest::of(revision.digest.as_bytes())),
     }
 }
 
 fn draft(snapshot: &Snapshot, kind: Kind, revision: &RevisionRef, trace: &str, now: Timestamp, body: Value) -> Draft {
     let mut draft = Draft::new(kind, subject(snapshot, revision), now.as_millisecond());
-    draft.cycle = Some(CycleRef { name: snapshot.key.path(), uid: snapshot.key.uid.clone() });
+    draft.cycle = Some(CycleRef {
+        name: snapshot.key.path(),
+        uid: snapshot.key.uid.clone(),
+    });
     draft.trace_id = trace_id(trace);
     draft.body = match body {
         Value::Object(map) => map,
@@ -71,7 +77,10 @@ pub fn trace_id(uid: &str) -> String {
 /// What is wrong with the engine's configuration.
 pub fn adoption(snapshot: &Snapshot, settings: &Settings, target: &Target, now: Timestamp) -> Result<Record, String> {
     let config = snapshot.gates.config.as_ref().map_err(|problems| problems.join("; "))?;
-    let champion = RevisionRef { name: target.revision.name.clone(), digest: target.revision.digest.to_string() };
+    let champion = RevisionRef {
+        name: target.revision.name.clone(),
+        digest: target.revision.digest.to_string(),
+    };
     let engine = master::State::new(config);
     // Until a baseline is measured nobody is better than the champion: 1 is the one value that no challenger exceeds.
     let league = league::register(&league::LeagueState::default(), &champion.name, Num::new(1.0))
@@ -86,9 +95,23 @@ pub fn adoption(snapshot: &Snapshot, settings: &Settings, target: &Target, now: 
         "stateHash": engine.hash().map(|hash| hash.to_string()).ok(),
     });
     let mut draft = draft(snapshot, Kind::Adopt, &champion, &snapshot.key.uid, now, body);
-    draft.blobs.push(blob("config", &serde_json::to_value(config).unwrap_or_default()));
-    let book = Book { format: FORMAT, engine, league, adopted_target: Some(champion.name.clone()), champion, life: None, ended: Vec::new() };
-    Ok(Record { draft, book: Some(book), withdrawal: None })
+    draft
+        .blobs
+        .push(blob("config", &serde_json::to_value(config).unwrap_or_default()));
+    let book = Book {
+        format: FORMAT,
+        engine,
+        league,
+        adopted_target: Some(champion.name.clone()),
+        champion,
+        life: None,
+        ended: Vec::new(),
+    };
+    Ok(Record {
+        draft,
+        book: Some(book),
+        withdrawal: None,
+    })
 }
 
 /// INTENT: a challenger may be started and mirrored to.
@@ -97,10 +120,16 @@ pub fn adoption(snapshot: &Snapshot, settings: &Settings, target: &Target, now: 
 /// When the league refuses, or the candidate has no template.
 pub fn intent(snapshot: &Snapshot, book: &Book, candidate: &Candidate, now: Timestamp) -> Result<Record, String> {
     let resolved = candidate.revision.as_ref().map_err(Clone::clone)?;
-    let revision = RevisionRef { name: resolved.name.clone(), digest: resolved.digest.to_string() };
+    let revision = RevisionRef {
+        name: resolved.name.clone(),
+        digest: resolved.digest.to_string(),
+    };
     let league = league::deploy(&book.league, &revision.name, milliseconds(now))
         .map_err(|error| format!("the league refuses the challenger: {error}"))?;
-    let challenger = ChallengerRef { name: candidate.name.clone(), uid: candidate.uid.clone() };
+    let challenger = ChallengerRef {
+        name: candidate.name.clone(),
+        uid: candidate.uid.clone(),
+    };
     let body = json!({
         "challenger": challenger,
         "revision": revision,
@@ -119,8 +148,16 @@ pub fn intent(snapshot: &Snapshot, book: &Book, candidate: &Candidate, now: Time
         former_champion: None,
         frozen_reference: None,
     };
-    let book = Book { league, life: Some(life), ..book.clone() };
-    Ok(Record { draft, book: Some(book), withdrawal: None })
+    let book = Book {
+        league,
+        life: Some(life),
+        ..book.clone()
+    };
+    Ok(Record {
+        draft,
+        book: Some(book),
+        withdrawal: None,
+    })
 }
 
 /// OUTCOME of the present grant: what was observed after the effect.
@@ -135,12 +172,23 @@ pub fn outcome(context: &Context<'_>, observed: &str) -> Record {
             "generation": route.and_then(|route| route.metadata.generation).map(|generation| generation.to_string()),
         },
     });
-    let draft = draft(context.snapshot, Kind::Outcome, &context.life.revision, &context.life.challenger.uid, context.now, body);
+    let draft = draft(
+        context.snapshot,
+        Kind::Outcome,
+        &context.life.revision,
+        &context.life.challenger.uid,
+        context.now,
+        body,
+    );
     let mut book = context.book.clone();
     if let Some(life) = &mut book.life {
         life.effect_recorded = true;
     }
-    Record { draft, book: Some(book), withdrawal: None }
+    Record {
+        draft,
+        book: Some(book),
+        withdrawal: None,
+    }
 }
 
 /// OUTCOME of the end of a life: nothing of it is left in the route.
@@ -157,7 +205,11 @@ pub fn closed(context: &Context<'_>) -> Record {
 #[must_use]
 pub fn withdrawal(context: &Context<'_>, end: &End) -> Record {
     let verdict = end.verdict(context.life.had_live_traffic);
-    let kind = if context.life.had_live_traffic { Kind::Rollback } else { Kind::Rejection };
+    let kind = if context.life.had_live_traffic {
+        Kind::Rollback
+    } else {
+        Kind::Rejection
+    };
     let body = json!({
         "verdict": verdict,
         "reason": end.reason.as_str(),
@@ -165,11 +217,22 @@ pub fn withdrawal(context: &Context<'_>, end: &End) -> Record {
         "grant": context.life.grant,
         "champion": context.life.former_champion.as_ref().unwrap_or(&context.book.champion),
     });
-    let draft = draft(context.snapshot, kind, &context.life.revision, &context.life.challenger.uid, context.now, body);
+    let draft = draft(
+        context.snapshot,
+        kind,
+        &context.life.revision,
+        &context.life.challenger.uid,
+        context.now,
+        body,
+    );
     let mut book = context.book.clone();
     book.leave_league(milliseconds(context.now));
     withdraw_life(&mut book, verdict, context.now);
-    Record { draft, book: Some(book), withdrawal: Some(verdict) }
+    Record {
+        draft,
+        book: Some(book),
+        withdrawal: Some(verdict),
+    }
 }
 
 /// Moves a book to "withdrawn": the former champion, if there is one, is champion again.
@@ -204,8 +267,11 @@ pub fn judgement(
     });
     let mut draft = draft(snapshot, kind, revision, trace, now, body);
     if let Some(outcome) = &judged.outcome {
-        draft.content_hashes =
-            outcome.events.iter().filter_map(|event| event.content_hash().to_string().parse().ok()).collect();
+        draft.content_hashes = outcome
+            .events
+            .iter()
+            .filter_map(|event| event.content_hash().to_string().parse().ok())
+            .collect();
     }
     draft.blobs = judged.replay.iter().map(|(name, value)| blob(name, value)).collect();
     draft
@@ -236,14 +302,24 @@ pub fn released(snapshot: &Snapshot, book: &Book, orphan: bool, now: Timestamp) 
         "stateHash": book.state_hash().ok(),
     });
     let draft = draft(snapshot, Kind::Outcome, &book.champion, &snapshot.key.uid, now, body);
-    Record { draft, book: None, withdrawal: None }
+    Record {
+        draft,
+        book: None,
+        withdrawal: None,
+    }
 }
 
 fn blob(name: &str, value: &Value) -> Blob {
-    Blob { name: name.to_owned(), media_type: JSON.to_owned(), content: canonical(value) }
+    Blob {
+        name: name.to_owned(),
+        media_type: JSON.to_owned(),
+        content: canonical(value),
+    }
 }
 
 /// RFC 8785 bytes; a value of JSON always has them.
 fn canonical(value: &Value) -> Vec<u8> {
-    penin_engine::event::canonical(value).map(String::into_bytes).unwrap_or_default()
+    penin_engine::event::canonical(value)
+        .map(String::into_bytes)
+        .unwrap_or_default()
 }

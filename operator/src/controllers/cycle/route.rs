@@ -50,7 +50,10 @@ pub fn intent(snapshot: &Snapshot, settings: &Settings, champion: &str, split: &
 #[must_use]
 pub fn is_written(context: &Context<'_>, split: &Split) -> bool {
     let intent = intent(context.snapshot, context.settings, &context.book.champion.name, split);
-    matches!(traffic::observe(&intent, context.snapshot.route.as_ref()), RouteState::Written { .. })
+    matches!(
+        traffic::observe(&intent, context.snapshot.route.as_ref()),
+        RouteState::Written { .. }
+    )
 }
 
 /// Whether every parent has accepted the route as it stands, whatever it says.
@@ -63,7 +66,11 @@ pub fn is_accepted(snapshot: &Snapshot) -> bool {
 /// The write that brings the route to `split`.
 #[must_use]
 pub fn write(snapshot: &Snapshot, intent: &RouteIntent, repaired: Option<String>) -> Write {
-    Write::Route { desired: traffic::desired(intent), current: snapshot.route.clone(), repaired }
+    Write::Route {
+        desired: traffic::desired(intent),
+        current: snapshot.route.clone(),
+        repaired,
+    }
 }
 
 /// Writes `split` if the route says anything else, then waits until every parent has accepted it and the settle time
@@ -86,12 +93,29 @@ pub fn settle(
                 && let Some(problem) = &context.snapshot.ledger.problem
             {
                 // A grant may be durable and not anchored: nothing is raised on it.
-                overdue(context, context.settings.stage_deadline(&context.life.grant), Reason::LedgerUnavailable, problem, &position)?;
+                overdue(
+                    context,
+                    context.settings.stage_deadline(&context.life.grant),
+                    Reason::LedgerUnavailable,
+                    problem,
+                    &position,
+                )?;
                 let message = format!("{split} waits for the ledger: {problem}");
-                return ControlFlow::Break(Plan::wait(step, Reason::LedgerUnavailable, message, GLANCE * 4, position));
+                return ControlFlow::Break(Plan::wait(
+                    step,
+                    Reason::LedgerUnavailable,
+                    message,
+                    GLANCE * 4,
+                    position,
+                ));
             }
             let message = format!("The route is being set to {split}");
-            ControlFlow::Break(Plan::write(step, message, write(context.snapshot, &intent, None), position))
+            ControlFlow::Break(Plan::write(
+                step,
+                message,
+                write(context.snapshot, &intent, None),
+                position,
+            ))
         }
         RouteState::Written { generation, acceptance } => {
             accepted(context, split, generation, acceptance, direction, step, position)
@@ -115,7 +139,13 @@ fn accepted(
         Acceptance::Pending { waiting_for } => {
             let message = format!("{split} is written; {waiting_for}");
             if direction == Direction::Up {
-                overdue(context, context.settings.route_deadline(&context.life.grant), Reason::RouteNotAccepted, &message, &position)?;
+                overdue(
+                    context,
+                    context.settings.route_deadline(&context.life.grant),
+                    Reason::RouteNotAccepted,
+                    &message,
+                    &position,
+                )?;
             }
             ControlFlow::Break(Plan::wait(step, Reason::RouteNotAccepted, message, GLANCE, position))
         }
@@ -130,7 +160,13 @@ fn accepted(
                 return ControlFlow::Continue((settled, position));
             }
             let message = format!("{split} is accepted and settles");
-            ControlFlow::Break(Plan::wait(step, Reason::Progressing, message, left(context.now, settled), position))
+            ControlFlow::Break(Plan::wait(
+                step,
+                Reason::Progressing,
+                message,
+                left(context.now, settled),
+                position,
+            ))
         }
     }
 }

@@ -203,7 +203,9 @@ impl Snapshot {
     #[must_use]
     pub fn living(&self) -> Option<&Candidate> {
         let life = self.book.as_ref().ok()?.as_ref()?.life.as_ref()?;
-        self.candidates.iter().find(|candidate| candidate.uid == life.challenger.uid)
+        self.candidates
+            .iter()
+            .find(|candidate| candidate.uid == life.challenger.uid)
     }
 }
 

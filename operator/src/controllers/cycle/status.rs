@@ -8,7 +8,10 @@ use penin_api::v1alpha1::cycle::{
     WeightStatus,
 };
 use penin_api::v1alpha1::{ChallengerPhase, ChallengerStatus, PeninCycleStatus};
-use penin_api::v1alpha1::{DecisionRecord, challenger::{LifePosition, LifeState, ShareStatus}};
+use penin_api::v1alpha1::{
+    DecisionRecord,
+    challenger::{LifePosition, LifeState, ShareStatus},
+};
 use penin_api::values::{Percent, UnsignedString};
 
 use super::apply::Outcome;
@@ -82,26 +85,45 @@ pub fn cycle(before: &PeninCycleStatus, seen: &Seen<'_>) -> PeninCycleStatus {
     if let Some((size, root)) = &seen.head
         && (seen.entry().is_some() || status.ledger.is_none())
     {
-        status.ledger = Some(LedgerHead { size: UnsignedString::from(*size), root: root.clone() });
+        status.ledger = Some(LedgerHead {
+            size: UnsignedString::from(*size),
+            root: root.clone(),
+        });
     }
     if let Some(decision) = seen.decision() {
         status.last_decision = Some(decision);
     }
     let lives = book.is_some_and(|book| book.life.is_some());
     status.timers = (!lives).then(|| seen.plan.position.to_api());
-    acknowledge(&mut status.last_command, snapshot.candidates.iter().find_map(|c| c.cycle_abort.as_ref()), book);
+    acknowledge(
+        &mut status.last_command,
+        snapshot.candidates.iter().find_map(|c| c.cycle_abort.as_ref()),
+        book,
+    );
     for finding in findings(seen, book) {
         conditions::set(&mut status.conditions, finding, snapshot.key.generation, seen.now);
     }
     let (ready, activity) = summary(seen, book);
     let (reason, message) = (seen.plan.reason, seen.plan.message.as_str());
-    conditions::set_summary(&mut status.conditions, ready, activity, reason, message, snapshot.key.generation, seen.now);
+    conditions::set_summary(
+        &mut status.conditions,
+        ready,
+        activity,
+        reason,
+        message,
+        snapshot.key.generation,
+        seen.now,
+    );
     status
 }
 
 fn champion(before: &PeninCycleStatus, book: &Book, snapshot: &Snapshot, now: Timestamp) -> ChampionStatus {
     let RevisionRef { name, digest } = &book.champion;
-    let since = before.champion.as_ref().filter(|known| known.revision == *name).map(|known| known.since.clone());
+    let since = before
+        .champion
+        .as_ref()
+        .filter(|known| known.revision == *name)
+        .map(|known| known.since.clone());
     ChampionStatus {
         revision: name.clone(),
         digest: digest.clone(),
@@ -138,7 +160,9 @@ fn wanted_weight(life: &Life) -> u8 {
 /// The live weight that the route gives to a Service, as it was read; 0 without a route.
 fn written_weight(snapshot: &Snapshot, service: &str) -> u8 {
     let rule = snapshot.route.as_ref().and_then(|route| route.spec.rules.first());
-    let weight = rule.and_then(|rule| rule.backend_refs.iter().find(|backend| backend.name == service)).map(|b| b.weight);
+    let weight = rule
+        .and_then(|rule| rule.backend_refs.iter().find(|backend| backend.name == service))
+        .map(|b| b.weight);
     u8::try_from(weight.unwrap_or(0)).unwrap_or(u8::MAX).min(100)
 }
 
@@ -183,7 +207,10 @@ fn revisions(book: Option<&Book>, snapshot: &Snapshot) -> Vec<RevisionStatus> {
             RevisionRole::Retained
         }
     };
-    let with_pods = snapshot.revisions.iter().filter_map(|(name, view)| Some((name, view, view.deployment.as_ref()?)));
+    let with_pods = snapshot
+        .revisions
+        .iter()
+        .filter_map(|(name, view)| Some((name, view, view.deployment.as_ref()?)));
     with_pods
         .take(MOST_REVISIONS)
         .map(|(name, view, deployment)| RevisionStatus {
@@ -199,7 +226,12 @@ fn failed(before: &PeninCycleStatus, book: Option<&Book>, seen: &Seen<'_>) -> Ve
     let mut failed = before.failed_revisions.clone();
     let life = book.and_then(|book| book.life.as_ref());
     let withdrawn = life.filter(|life| {
-        matches!(life.grant, Grant::Withdrawn { verdict: Verdict::Rejected | Verdict::RolledBack })
+        matches!(
+            life.grant,
+            Grant::Withdrawn {
+                verdict: Verdict::Rejected | Verdict::RolledBack
+            }
+        )
     });
     if let Some(life) = withdrawn
         && !failed.contains(&life.revision.name)
@@ -216,7 +248,9 @@ fn failed(before: &PeninCycleStatus, book: Option<&Book>, seen: &Seen<'_>) -> Ve
 }
 
 fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
-    use ConditionType::{Accepted, Adopted, LedgerAvailable, ResolvedRefs, Suspended, TargetChanged, TrafficProgrammed};
+    use ConditionType::{
+        Accepted, Adopted, LedgerAvailable, ResolvedRefs, Suspended, TargetChanged, TrafficProgrammed,
+    };
     let snapshot = seen.snapshot;
     let plan = seen.plan;
     let blocked = plan.step == Step::Blocked;
@@ -229,33 +263,73 @@ fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
     let resolved = match (target, &snapshot.gates.config) {
         (Err(problem), _) => Finding::new(ResolvedRefs, false, Reason::TargetNotFound, problem),
         (Ok(_), Err(problems)) => Finding::new(ResolvedRefs, false, Reason::GateInvalid, problems.join("; ")),
-        (Ok(_), Ok(_)) => Finding::new(ResolvedRefs, true, Reason::ResolvedRefs, "The target and every gate were found"),
+        (Ok(_), Ok(_)) => Finding::new(
+            ResolvedRefs,
+            true,
+            Reason::ResolvedRefs,
+            "The target and every gate were found",
+        ),
     };
     let adopted = match book {
-        Some(book) => Finding::new(Adopted, true, Reason::Adopted, format!("Revision {} serves", book.champion.name)),
+        Some(book) => Finding::new(
+            Adopted,
+            true,
+            Reason::Adopted,
+            format!("Revision {} serves", book.champion.name),
+        ),
         None => Finding::new(Adopted, false, plan.reason, &plan.message),
     };
     let ledger = match &snapshot.ledger.problem {
-        None => Finding::new(LedgerAvailable, true, Reason::LedgerAvailable, "Decisions can be recorded"),
+        None => Finding::new(
+            LedgerAvailable,
+            true,
+            Reason::LedgerAvailable,
+            "Decisions can be recorded",
+        ),
         Some(problem) => Finding::new(LedgerAvailable, false, Reason::LedgerUnavailable, problem),
     };
     let programmed = match plan.reason {
-        Reason::RouteNotAccepted | Reason::RouteConflict => Finding::new(TrafficProgrammed, false, plan.reason, &plan.message),
-        _ if plan.position.seen.is_some() => {
-            Finding::new(TrafficProgrammed, true, Reason::RouteAccepted, "Every parent has accepted the route")
+        Reason::RouteNotAccepted | Reason::RouteConflict => {
+            Finding::new(TrafficProgrammed, false, plan.reason, &plan.message)
         }
-        _ => Finding::new(TrafficProgrammed, ConditionStatus::Unknown, Reason::Pending, "The route was not yet seen to be accepted"),
+        _ if plan.position.seen.is_some() => Finding::new(
+            TrafficProgrammed,
+            true,
+            Reason::RouteAccepted,
+            "Every parent has accepted the route",
+        ),
+        _ => Finding::new(
+            TrafficProgrammed,
+            ConditionStatus::Unknown,
+            Reason::Pending,
+            "The route was not yet seen to be accepted",
+        ),
     };
     let changed = match (target, book) {
         (Ok(target), Some(book)) if is_new_target(book, &target.revision.name, seen) => Finding::new(
-            TargetChanged, true, Reason::TargetChanged,
-            format!("The target's template is now {}; create a Challenger to try it", target.revision.name),
+            TargetChanged,
+            true,
+            Reason::TargetChanged,
+            format!(
+                "The target's template is now {}; create a Challenger to try it",
+                target.revision.name
+            ),
         ),
-        _ => Finding::new(TargetChanged, false, Reason::TargetUnchanged, "The target's template is the one that was adopted"),
+        _ => Finding::new(
+            TargetChanged,
+            false,
+            Reason::TargetUnchanged,
+            "The target's template is the one that was adopted",
+        ),
     };
     let suspended = snapshot.settings.as_ref().is_ok_and(|settings| settings.suspend);
     let suspension = if suspended {
-        Finding::new(Suspended, true, Reason::Suspended, "Nothing is raised; what takes traffic away goes on")
+        Finding::new(
+            Suspended,
+            true,
+            Reason::Suspended,
+            "Nothing is raised; what takes traffic away goes on",
+        )
     } else {
         Finding::new(Suspended, false, Reason::NotSuspended, "Not suspended")
     };
@@ -370,7 +444,11 @@ fn completed_abort(id: &str) -> CommandAcknowledgement {
 
 fn position(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> LifePosition {
     let state = state_of(seen.plan.step);
-    let known = candidate.status.position.as_ref().filter(|position| position.state == state);
+    let known = candidate
+        .status
+        .position
+        .as_ref()
+        .filter(|position| position.state == state);
     // A withdrawal that the ledger could not take must survive a restart: the book does not know of it.
     let pending = match (&seen.plan.action, seen.outcome) {
         (Action::Record(record), Outcome::Queued { .. }) => record.withdrawal.map(final_phase),
@@ -412,20 +490,35 @@ const fn state_of(step: Step) -> LifeState {
 fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, plan: &Plan, life: &Life, now: Timestamp) {
     use ConditionType::{Accepted, CanaryCompleted, GatesPassed, Promoted, RolledBack, ShadowCompleted};
     let over = matches!(life.grant, Grant::Withdrawn { .. });
-    let beyond_shadow = matches!(life.grant, Grant::Step { .. } | Grant::Promotion | Grant::Settled) || (over && life.had_live_traffic);
+    let beyond_shadow =
+        matches!(life.grant, Grant::Step { .. } | Grant::Promotion | Grant::Settled) || (over && life.had_live_traffic);
     let promoted = matches!(life.grant, Grant::Promotion | Grant::Settled);
     let passed = |type_, holds: bool| {
-        Finding::new(type_, holds, if holds { Reason::StagePassed } else { Reason::Pending }, "")
+        Finding::new(
+            type_,
+            holds,
+            if holds { Reason::StagePassed } else { Reason::Pending },
+            "",
+        )
     };
     let mut findings = vec![
         Finding::new(Accepted, true, Reason::Accepted, "The candidate can run"),
         passed(ShadowCompleted, beyond_shadow),
         passed(CanaryCompleted, promoted),
-        Finding::new(Promoted, promoted, if promoted { Reason::Promoted } else { Reason::Pending }, ""),
+        Finding::new(
+            Promoted,
+            promoted,
+            if promoted { Reason::Promoted } else { Reason::Pending },
+            "",
+        ),
         Finding::new(
             RolledBack,
             over && life.had_live_traffic,
-            if over && life.had_live_traffic { Reason::RolledBack } else { Reason::Pending },
+            if over && life.had_live_traffic {
+                Reason::RolledBack
+            } else {
+                Reason::Pending
+            },
             if over { plan.message.clone() } else { String::new() },
         ),
     ];
@@ -439,10 +532,22 @@ fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, pla
     }
     let (ready, activity, reason) = match &life.grant {
         Grant::Settled => (ConditionStatus::True, Activity::Settled, Reason::Promoted),
-        Grant::Withdrawn { verdict } => (ConditionStatus::False, Activity::Stalled, super::records::reason_of(*verdict)),
+        Grant::Withdrawn { verdict } => (
+            ConditionStatus::False,
+            Activity::Stalled,
+            super::records::reason_of(*verdict),
+        ),
         _ => (ConditionStatus::False, Activity::Reconciling, plan.reason),
     };
-    conditions::set_summary(&mut status.conditions, ready, activity, reason, &plan.message, generation, now);
+    conditions::set_summary(
+        &mut status.conditions,
+        ready,
+        activity,
+        reason,
+        &plan.message,
+        generation,
+        now,
+    );
 }
 
 fn ended(candidate: &Candidate, verdict: Verdict, seen: &Seen<'_>) -> ChallengerStatus {
@@ -463,9 +568,21 @@ fn ended(candidate: &Candidate, verdict: Verdict, seen: &Seen<'_>) -> Challenger
         Verdict::Promoted => (ConditionStatus::True, Activity::Settled),
         _ => (ConditionStatus::False, Activity::Stalled),
     };
-    let message = if status.message.is_empty() { format!("{verdict:?}") } else { status.message.clone() };
+    let message = if status.message.is_empty() {
+        format!("{verdict:?}")
+    } else {
+        status.message.clone()
+    };
     let reason = super::records::reason_of(verdict);
-    conditions::set_summary(&mut status.conditions, ready, activity, reason, &message, candidate.generation, seen.now);
+    conditions::set_summary(
+        &mut status.conditions,
+        ready,
+        activity,
+        reason,
+        &message,
+        candidate.generation,
+        seen.now,
+    );
     status
 }
 
@@ -477,7 +594,10 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
     let (finding, reason) = match &candidate.revision {
         Err(problem) => {
             status.message.clone_from(problem);
-            (Finding::new(ConditionType::Accepted, false, Reason::InvalidSpec, problem), Reason::InvalidSpec)
+            (
+                Finding::new(ConditionType::Accepted, false, Reason::InvalidSpec, problem),
+                Reason::InvalidSpec,
+            )
         }
         Ok(revision) => {
             status.revision = Some(revision.name.clone());
@@ -485,12 +605,27 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
                 Reason::Suspended => "The cycle is suspended".to_owned(),
                 _ => format!("Number {behind} in the queue"),
             };
-            (Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run"), Reason::Queued)
+            (
+                Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run"),
+                Reason::Queued,
+            )
         }
     };
     conditions::set(&mut status.conditions, finding, generation, seen.now);
-    let activity = if reason == Reason::InvalidSpec { Activity::Stalled } else { Activity::Reconciling };
+    let activity = if reason == Reason::InvalidSpec {
+        Activity::Stalled
+    } else {
+        Activity::Reconciling
+    };
     let message = status.message.clone();
-    conditions::set_summary(&mut status.conditions, ConditionStatus::False, activity, reason, &message, generation, seen.now);
+    conditions::set_summary(
+        &mut status.conditions,
+        ConditionStatus::False,
+        activity,
+        reason,
+        &message,
+        generation,
+        seen.now,
+    );
     status
 }

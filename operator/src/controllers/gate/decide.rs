@@ -15,11 +15,18 @@ pub const MOST_USERS: usize = 100;
 #[must_use]
 pub fn combine(cycle: &PeninCycle, gates: &[PromotionGate]) -> Gates {
     let (binding, missing) = binding(cycle, gates);
-    let answered: Checks = binding.iter().map(|_| true).chain(missing.iter().map(|_| false)).collect();
+    let answered: Checks = binding
+        .iter()
+        .map(|_| true)
+        .chain(missing.iter().map(|_| false))
+        .collect();
     let config = if missing.is_empty() {
         engine_config(&cycle.spec, &binding).map_err(|errors| errors.iter().map(sentence).collect())
     } else {
-        Err(missing.iter().map(|name| format!("spec.gateRefs: PromotionGate {name} does not exist")).collect())
+        Err(missing
+            .iter()
+            .map(|name| format!("spec.gateRefs: PromotionGate {name} does not exist"))
+            .collect())
     };
     Gates {
         config,
@@ -39,14 +46,22 @@ fn binding(cycle: &PeninCycle, gates: &[PromotionGate]) -> (Vec<(String, Promoti
         .collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));
     let missing = cycle.spec.gate_refs.iter().map(|reference| reference.name.clone());
-    let missing = missing.filter(|name| !found.iter().any(|(known, _)| known == name)).collect();
+    let missing = missing
+        .filter(|name| !found.iter().any(|(known, _)| known == name))
+        .collect();
     (found, missing)
 }
 
 /// Whether a gate binds a cycle. A gate that is being deleted still does: what it guards is still under way.
 #[must_use]
 pub fn binds(gate: &PromotionGate, cycle: &PeninCycle) -> bool {
-    let named = || cycle.spec.gate_refs.iter().any(|reference| reference.name == gate.name_any());
+    let named = || {
+        cycle
+            .spec
+            .gate_refs
+            .iter()
+            .any(|reference| reference.name == gate.name_any())
+    };
     gate.namespace() == cycle.namespace() && (gate.spec.enforcement == Enforcement::Namespace || named())
 }
 
@@ -113,6 +128,9 @@ mod tests {
     #[test]
     fn a_gate_that_does_not_exist_is_named_and_nothing_can_be_judged() {
         let combined = combine(&cycle(&["absent"]), &[]);
-        assert_eq!(combined.config.unwrap_err(), ["spec.gateRefs: PromotionGate absent does not exist"]);
+        assert_eq!(
+            combined.config.unwrap_err(),
+            ["spec.gateRefs: PromotionGate absent does not exist"]
+        );
     }
 }

@@ -49,7 +49,9 @@ async fn reconcile(gate: Arc<PromotionGate>, shared: Arc<Shared>) -> Result<Acti
     let started = shared.clock.monotonic();
     let result = pass(&gate, &shared).await;
     let seconds = shared.clock.monotonic().duration_since(started).as_secs_f64();
-    shared.metrics.pass("PromotionGate", if result.is_ok() { "ok" } else { "error" }, seconds);
+    shared
+        .metrics
+        .pass("PromotionGate", if result.is_ok() { "ok" } else { "error" }, seconds);
     result.map(|()| Action::requeue(SAFETY_RECHECK))
 }
 
@@ -67,16 +69,29 @@ async fn pass(gate: &PromotionGate, shared: &Shared) -> Result<(), kube::Error> 
         "apiVersion": "penin.ai/v1alpha1", "kind": "PromotionGate",
         "metadata": {"name": gate.name_any(), "namespace": namespace}, "status": after,
     });
-    api.patch_status(&gate.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(body)).await?;
+    api.patch_status(
+        &gate.name_any(),
+        &PatchParams::apply(FIELD_MANAGER).force(),
+        &Patch::Apply(body),
+    )
+    .await?;
     Ok(())
 }
 
-fn status(before: &PromotionGateStatus, gate: &PromotionGate, cycles: &[PeninCycle], now: jiff::Timestamp) -> PromotionGateStatus {
+fn status(
+    before: &PromotionGateStatus,
+    gate: &PromotionGate,
+    cycles: &[PeninCycle],
+    now: jiff::Timestamp,
+) -> PromotionGateStatus {
     let mut status = before.clone();
     let generation = gate.metadata.generation.unwrap_or(0);
     status.observed_generation = Some(generation);
-    let mut users: Vec<String> =
-        cycles.iter().filter(|cycle| decide::binds(gate, cycle)).map(|cycle| cycle.name_any()).collect();
+    let mut users: Vec<String> = cycles
+        .iter()
+        .filter(|cycle| decide::binds(gate, cycle))
+        .map(|cycle| cycle.name_any())
+        .collect();
     users.sort();
     users.truncate(MOST_USERS);
     status.used_by = users.into_iter().map(|name| NameRef { name }).collect();
@@ -88,6 +103,14 @@ fn status(before: &PromotionGateStatus, gate: &PromotionGate, cycles: &[PeninCyc
     conditions::set(&mut status.conditions, finding, generation, now);
     let activity = if accepted { Activity::Settled } else { Activity::Stalled };
     let ready = ConditionStatus::from(accepted);
-    conditions::set_summary(&mut status.conditions, ready, activity, reason, &message, generation, now);
+    conditions::set_summary(
+        &mut status.conditions,
+        ready,
+        activity,
+        reason,
+        &message,
+        generation,
+        now,
+    );
     status
 }

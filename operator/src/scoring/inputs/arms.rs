@@ -15,7 +15,11 @@ impl Sides<'_> {
         let mut challenger = arm(self.chi, Side::Candidate, linf.as_ref().ok());
         challenger.mean_delta_linf = mean;
         let champion = self.kappa.map(|kappa| {
-            arm(kappa, Side::Reference, reference.as_ref().and_then(|linf| linf.as_ref().ok()))
+            arm(
+                kappa,
+                Side::Reference,
+                reference.as_ref().and_then(|linf| linf.as_ref().ok()),
+            )
         });
         (challenger, champion.unwrap_or_default())
     }
@@ -24,7 +28,10 @@ impl Sides<'_> {
 fn arm(of: &Measured, side: Side, linf: Option<&f64>) -> Arm {
     // An unknown count stays 0: too few samples, which is Unknown. The guard is Unknown as well, for ρ needs both sides.
     let Ok(outcomes) = of.outcomes(side) else {
-        return Arm { linf: Num::from(linf.copied()), ..Arm::default() };
+        return Arm {
+            linf: Num::from(linf.copied()),
+            ..Arm::default()
+        };
     };
     let latency = of.traffic.get().and_then(|traffic| traffic.latency.get().cloned());
     Arm {

@@ -16,8 +16,21 @@ use crate::scoring::{Checks, Measured};
 impl Sides<'_> {
     /// Satisfied ÷ declared: required inputs of the first five modules, tuned values inside their bounds, and the checks
     /// that others made.
-    pub(super) fn modules(&self, ethics: &EthicsEvidence, risk: &Risk, caos: &Components, sr: &Axes, arms: &(Arm, Arm)) -> Modules {
-        let present = |values: &[Num]| values.iter().map(|value| value.finite().is_some()).collect::<Checks>().value();
+    pub(super) fn modules(
+        &self,
+        ethics: &EthicsEvidence,
+        risk: &Risk,
+        caos: &Components,
+        sr: &Axes,
+        arms: &(Arm, Arm),
+    ) -> Modules {
+        let present = |values: &[Num]| {
+            values
+                .iter()
+                .map(|value| value.finite().is_some())
+                .collect::<Checks>()
+                .value()
+        };
         let sound = |metric, value: Num| !ethics.unknown.contains_key(&metric) && value.finite().is_some();
         let ethical = [
             sound(EthicsMetric::Ece, ethics.ece),
@@ -27,8 +40,18 @@ impl Sides<'_> {
             ethics.eco_ok.is_some(),
         ];
         let counted = |of: Option<&Measured>| of.is_some_and(|of| of.traffic.known().is_some());
-        let mut league = vec![counted(Some(self.chi)), counted(self.kappa), arms.0.mean_delta_linf.finite().is_some()];
-        league.extend(self.judgement.config.league.p95_latency_max_ms.map(|_| arms.0.p95_latency_ms.finite().is_some()));
+        let mut league = vec![
+            counted(Some(self.chi)),
+            counted(self.kappa),
+            arms.0.mean_delta_linf.finite().is_some(),
+        ];
+        league.extend(
+            self.judgement
+                .config
+                .league
+                .p95_latency_max_ms
+                .map(|_| arms.0.p95_latency_ms.finite().is_some()),
+        );
         Modules {
             ethics: ethical.into_iter().collect::<Checks>().value(),
             contractivity: present(&[risk.rho, risk.uncertainty]),
@@ -44,17 +67,28 @@ impl Sides<'_> {
     /// Memory and policy from outside; flow: requests that reached a revision; feedback: sources that answered.
     pub(super) fn oci(&self) -> Parts {
         let answered = |of: &Measured| of.traffic.get().map(|counts| counts.requests);
-        let flow = self.kappa.map_or(Ok(0), answered).and_then(|reference| Ok(reference + answered(self.chi)?));
+        let flow = self
+            .kappa
+            .map_or(Ok(0), answered)
+            .and_then(|reference| Ok(reference + answered(self.chi)?));
         let sides = [Some(self.chi), self.kappa];
         let sources = sides.into_iter().flatten().flat_map(|side| {
             let ratios = side.ratios.values().map(|ratio| ratio.known().is_some());
-            [side.traffic.known().is_some(), side.model.known().is_some()].into_iter().chain(ratios)
+            [side.traffic.known().is_some(), side.model.known().is_some()]
+                .into_iter()
+                .chain(ratios)
         });
         let resources = self.chi.resources.known().is_some();
         Parts {
             memory: self.judgement.checks.memory.value(),
             // A request that reached no revision makes the traffic of all unknown, so what is known reached one.
-            flow: flow.map_or(Num::MISSING, |count| Checks { satisfied: count, declared: count }.value()),
+            flow: flow.map_or(Num::MISSING, |count| {
+                Checks {
+                    satisfied: count,
+                    declared: count,
+                }
+                .value()
+            }),
             policy: self.judgement.checks.policy.value(),
             feedback: sources.chain([resources]).collect::<Checks>().value(),
         }

@@ -27,7 +27,8 @@ impl Sides<'_> {
     }
 
     fn reference(&self) -> Result<&Measured, Unknown> {
-        self.kappa.ok_or_else(|| Unknown::new(UnknownReason::NoSource, "there is no other revision to compare with"))
+        self.kappa
+            .ok_or_else(|| Unknown::new(UnknownReason::NoSource, "there is no other revision to compare with"))
     }
 
     fn calibrated(&self) -> bool {
@@ -37,14 +38,20 @@ impl Sides<'_> {
     /// Raw metrics of L∞ by name: `scores.linf.metrics[]`.
     pub(super) fn metrics(&self, of: &Measured, side: Side, notes: &mut Notes) -> BTreeMap<String, Num> {
         let scores = &self.judgement.scores.metrics;
-        scores.iter().map(|(name, source)| (name.clone(), notes.take("metrics", metric(of, source, side)))).collect()
+        scores
+            .iter()
+            .map(|(name, source)| (name.clone(), notes.take("metrics", metric(of, source, side))))
+            .collect()
     }
 
     /// κ in the same window.
     pub(super) fn champion(&self) -> Option<ChampionEvidence> {
         let kappa = self.kappa?;
         let metrics = self.metrics(kappa, Side::Reference, &mut Notes::default());
-        Some(ChampionEvidence { cost: Num::new(1.0), metrics })
+        Some(ChampionEvidence {
+            cost: Num::new(1.0),
+            metrics,
+        })
     }
 
     pub(super) fn delta(&self, linf: &Derived, champion: Option<&ChampionEvidence>) -> Derived {
@@ -84,7 +91,10 @@ impl Sides<'_> {
             let model = self.model()?;
             return quotient(model.brier()?, model.base_rate_brier()?);
         };
-        quotient(self.mean_risk(self.chi, Side::Candidate)?, self.mean_risk(kappa, Side::Reference)?)
+        quotient(
+            self.mean_risk(self.chi, Side::Candidate)?,
+            self.mean_risk(kappa, Side::Reference)?,
+        )
     }
 
     /// Arithmetic mean of error ratio, Brier score and the named risks.
@@ -110,7 +120,11 @@ impl Sides<'_> {
         let redundancy = notes.take("caos.s", self.model().and_then(ModelCounts::unlabelled_share));
         let delta = notes.take("caos.a", delta.clone());
         Components {
-            c: usable(&caos::consistency(accuracy, gated(ethics, EthicsMetric::Ece, ethics.ece), success)),
+            c: usable(&caos::consistency(
+                accuracy,
+                gated(ethics, EthicsMetric::Ece, ethics.ece),
+                success,
+            )),
             a: usable(&caos::auto_evolution(delta, cost)),
             o: usable(&caos::unknown(uncertainty, shift, disagreement)),
             s: usable(&caos::silence(noise, redundancy, uncertainty)),
@@ -131,7 +145,10 @@ impl Sides<'_> {
         let ece = gated(ethics, EthicsMetric::Ece, ethics.ece).finite();
         let risk = self.mean_risk(self.chi, Side::Candidate).map(|risk| libm::exp(-risk));
         let gain = delta.clone().and_then(|delta| {
-            let cost = cost.finite().filter(|cost| *cost > 0.0).ok_or_else(|| missing("the cost"))?;
+            let cost = cost
+                .finite()
+                .filter(|cost| *cost > 0.0)
+                .ok_or_else(|| missing("the cost"))?;
             Ok(logistic(delta / cost))
         });
         Axes {
@@ -188,11 +205,19 @@ fn counts(model: &ModelCounts) -> Counts {
 
 /// An ethics value as the guard may use it.
 fn gated(ethics: &EthicsEvidence, metric: EthicsMetric, value: Num) -> Num {
-    if ethics.unknown.contains_key(&metric) { Num::MISSING } else { value }
+    if ethics.unknown.contains_key(&metric) {
+        Num::MISSING
+    } else {
+        value
+    }
 }
 
 fn usable(scored: &Scored) -> Num {
-    if scored.is_ok() { Num::new(scored.value) } else { Num::MISSING }
+    if scored.is_ok() {
+        Num::new(scored.value)
+    } else {
+        Num::MISSING
+    }
 }
 
 fn quotient(above: f64, below: f64) -> Derived {

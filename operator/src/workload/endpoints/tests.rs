@@ -3,8 +3,7 @@ use serde_json::{Value, json};
 use super::*;
 
 fn slice(endpoints: &[Value]) -> EndpointSlice {
-    serde_json::from_value(json!({ "addressType": "IPv4", "metadata": {}, "endpoints": endpoints }))
-        .unwrap()
+    serde_json::from_value(json!({ "addressType": "IPv4", "metadata": {}, "endpoints": endpoints })).unwrap()
 }
 
 fn endpoint(address: &str, uid: Option<&str>, conditions: &Value) -> Value {
@@ -16,15 +15,9 @@ fn endpoint(address: &str, uid: Option<&str>, conditions: &Value) -> Value {
 fn only_stated_readiness_counts() {
     let table = [
         (json!({ "ready": true }), 1),
-        (
-            json!({ "ready": true, "serving": true, "terminating": false }),
-            1,
-        ),
+        (json!({ "ready": true, "serving": true, "terminating": false }), 1),
         (json!({ "ready": false }), 0),
-        (
-            json!({ "ready": false, "serving": true, "terminating": true }),
-            0,
-        ),
+        (json!({ "ready": false, "serving": true, "terminating": true }), 0),
         (json!({ "ready": true, "terminating": true }), 0),
         (json!({ "serving": true }), 0),
         (json!({}), 0),
@@ -45,10 +38,7 @@ fn a_pod_counts_once_over_all_slices() {
         endpoint("10.0.0.2", Some("b"), &ready),
     ]);
     let six = slice(&[endpoint("fd00::1", Some("a"), &ready)]);
-    let nameless = slice(&[
-        endpoint("10.0.0.9", None, &ready),
-        endpoint("10.0.0.9", None, &ready),
-    ]);
+    let nameless = slice(&[endpoint("10.0.0.9", None, &ready), endpoint("10.0.0.9", None, &ready)]);
     assert_eq!(ready_endpoints(&[four.clone(), six.clone()]), 2);
     assert_eq!(ready_endpoints(&[four, six, nameless]), 3);
 }

@@ -13,10 +13,7 @@ fn a_usual_name_is_kept_whole() {
     assert_eq!(revision_name("shop", &digest(0xab)), "shop-ababababab");
     assert_eq!(cycle_label("shop"), "shop");
     let longest = "s".repeat(52);
-    assert_eq!(
-        revision_name(&longest, &digest(1)),
-        format!("{longest}-0101010101")
-    );
+    assert_eq!(revision_name(&longest, &digest(1)), format!("{longest}-0101010101"));
     assert_eq!(revision_name(&longest, &digest(1)).len(), 63);
 }
 
@@ -32,10 +29,7 @@ fn names_that_look_alike_after_cleaning_stay_apart() {
         &"x".repeat(61),
         &"x".repeat(253),
     ];
-    let names: BTreeSet<_> = cycles
-        .iter()
-        .map(|cycle| revision_name(cycle, &digest(7)))
-        .collect();
+    let names: BTreeSet<_> = cycles.iter().map(|cycle| revision_name(cycle, &digest(7))).collect();
     assert_eq!(names.len(), cycles.len(), "{names:?}");
     assert!(revision_name("1a", &digest(7)).starts_with("c1a-"));
     assert!(revision_name("a.b", &digest(7)).starts_with("a-b-"));

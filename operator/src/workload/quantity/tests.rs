@@ -66,8 +66,8 @@ fn spelling_is_that_of_the_api_server() {
 #[test]
 fn what_is_no_quantity_is_refused() {
     for text in [
-        "", " 1", "5 ", "Gi", "e3", "1e", "1ki", "1K", "1e3Ki", ".", "1..2", "1.2.3", "--1",
-        "0x10", "NaN", "inf", "1e3.5",
+        "", " 1", "5 ", "Gi", "e3", "1e", "1ki", "1K", "1e3Ki", ".", "1..2", "1.2.3", "--1", "0x10", "NaN", "inf",
+        "1e3.5",
     ] {
         assert_eq!(spelled(text), Err(QuantityError::Malformed), "{text}");
     }
@@ -85,10 +85,7 @@ fn what_is_no_quantity_is_refused() {
     ] {
         let refused = spelled(text);
         assert!(
-            matches!(
-                refused,
-                Err(QuantityError::TooLarge | QuantityError::Malformed)
-            ),
+            matches!(refused, Err(QuantityError::TooLarge | QuantityError::Malformed)),
             "{text} {refused:?}"
         );
     }
@@ -96,8 +93,7 @@ fn what_is_no_quantity_is_refused() {
 
 fn container(name: &str, requests: &[(&str, &str)], limits: &[(&str, &str)]) -> Container {
     let list = |pairs: &[(&str, &str)]| {
-        let entry =
-            |(name, amount): &(&str, &str)| ((*name).to_owned(), Quantity((*amount).to_owned()));
+        let entry = |(name, amount): &(&str, &str)| ((*name).to_owned(), Quantity((*amount).to_owned()));
         (!pairs.is_empty()).then(|| pairs.iter().map(entry).collect::<BTreeMap<_, _>>())
     };
     let resources = ResourceRequirements {
@@ -126,11 +122,7 @@ fn template(containers: Vec<Container>, init: Vec<Container>) -> PodTemplateSpec
 
 #[test]
 fn a_pod_requests_the_sum_of_what_runs_all_the_time() {
-    let main = container(
-        "main",
-        &[("cpu", "500m"), ("memory", "1Gi")],
-        &[("cpu", "2")],
-    );
+    let main = container("main", &[("cpu", "500m"), ("memory", "1Gi")], &[("cpu", "2")]);
     let limited = container("limited", &[], &[("cpu", "250m"), ("memory", "512Mi")]);
     let once = container("once", &[("cpu", "64"), ("memory", "64Gi")], &[]);
     let mut sidecar = container("sidecar", &[("cpu", "250m"), ("memory", "512Mi")], &[]);
@@ -144,10 +136,7 @@ fn a_pod_requests_the_sum_of_what_runs_all_the_time() {
 fn a_pod_of_unknown_size_requests_nothing_known() {
     let main = container("main", &[("cpu", "1"), ("memory", "1Gi")], &[]);
     let silent = container("silent", &[("cpu", "1")], &[]);
-    assert_eq!(
-        pod_requests(&template(vec![main.clone(), silent], vec![])),
-        None
-    );
+    assert_eq!(pod_requests(&template(vec![main.clone(), silent], vec![])), None);
     let broken = container("broken", &[("cpu", "many"), ("memory", "1Gi")], &[]);
     assert_eq!(pod_requests(&template(vec![main, broken], vec![])), None);
     assert_eq!(pod_requests(&PodTemplateSpec::default()), None);

@@ -10,10 +10,7 @@ const PORTS: ServicePorts = ServicePorts {
 };
 
 fn other(name: &str, selector: &Value) -> Service {
-    serde_json::from_value(
-        json!({ "metadata": { "name": name }, "spec": { "selector": selector } }),
-    )
-    .unwrap()
+    serde_json::from_value(json!({ "metadata": { "name": name }, "spec": { "selector": selector } })).unwrap()
 }
 
 #[test]

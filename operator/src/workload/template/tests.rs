@@ -106,11 +106,7 @@ fn the_digest_is_that_of_the_canonical_template() {
 
 #[test]
 fn what_cannot_be_resolved_is_refused_with_its_field() {
-    let refused = |json: Value| {
-        resolve(&target(), "shop", &overrides(json))
-            .unwrap_err()
-            .to_string()
-    };
+    let refused = |json: Value| resolve(&target(), "shop", &overrides(json)).unwrap_err().to_string();
     assert_eq!(
         refused(json!([{ "name": "model" }, { "name": "modle" }])),
         "`spec.containers[1].name`: the target has no container `modle`; it has model, proxy"
@@ -119,8 +115,7 @@ fn what_cannot_be_resolved_is_refused_with_its_field() {
         refused(json!([{ "name": "proxy" }, { "name": "model" }, { "name": "proxy" }])),
         "`spec.containers[2].name`: container `proxy` is named twice"
     );
-    let amount =
-        refused(json!([{ "name": "model", "resources": { "limits": { "memory": "-1" } } }]));
+    let amount = refused(json!([{ "name": "model", "resources": { "limits": { "memory": "-1" } } }]));
     assert_eq!(
         amount,
         "`spec.containers[0].resources.limits[memory]` must not be negative"
@@ -139,10 +134,7 @@ fn a_target_that_makes_no_revision_is_refused() {
         .unwrap()
         .containers
         .clear();
-    assert_eq!(
-        resolve(&bare, "shop", &[]),
-        Err(TemplateError::NoContainers)
-    );
+    assert_eq!(resolve(&bare, "shop", &[]), Err(TemplateError::NoContainers));
     assert_eq!(
         resolve(&Deployment::default(), "shop", &[]),
         Err(TemplateError::NoContainers)
@@ -150,20 +142,14 @@ fn a_target_that_makes_no_revision_is_refused() {
 
     let mut of_ours = target();
     of_ours.spec.as_mut().unwrap().template = with(json!([])).template;
-    assert_eq!(
-        resolve(&of_ours, "shop", &[]),
-        Err(TemplateError::IsRevision)
-    );
+    assert_eq!(resolve(&of_ours, "shop", &[]), Err(TemplateError::IsRevision));
 }
 
 #[test]
 fn no_form_of_selector_reaches_the_revision() {
     let table = [
         (json!({ "matchLabels": { "app": "shop" } }), None),
-        (
-            json!({ "matchLabels": { "app": "shop", "tier": "web" } }),
-            None,
-        ),
+        (json!({ "matchLabels": { "app": "shop", "tier": "web" } }), None),
         (
             json!({ "matchExpressions": [{ "key": "app", "operator": "In", "values": ["shop", "store"] }] }),
             None,
@@ -191,14 +177,27 @@ fn no_form_of_selector_reaches_the_revision() {
         match resolve(&target, "shop", &[]) {
             Ok(revision) => {
                 let parsed = Selector::try_from(target.spec.unwrap().selector).unwrap();
-                assert!(
-                    refused.is_none() && !parsed.matches(&labels(&revision)),
-                    "{selector}"
-                );
+                assert!(refused.is_none() && !parsed.matches(&labels(&revision)), "{selector}");
             }
             Err(error) => assert_eq!(Some(error), refused, "{selector}"),
         }
     }
+}
+
+#[test]
+fn a_key_keeps_a_value_unless_it_has_only_to_exist() {
+    let key_after = |selector: Value| {
+        let mut target = target();
+        target.spec.as_mut().unwrap().selector = serde_json::from_value(selector).unwrap();
+        let revision = resolve(&target, "shop", &[]).unwrap();
+        labels(&revision).remove("app").map(|value| value == revision.name)
+    };
+    let exists = || json!({ "key": "app", "operator": "Exists" });
+    let within = json!({ "key": "app", "operator": "In", "values": ["shop"] });
+    assert_eq!(key_after(json!({ "matchExpressions": [exists()] })), None);
+    assert_eq!(key_after(json!({ "matchExpressions": [within, exists()] })), Some(true));
+    let both = json!({ "matchLabels": { "app": "shop" }, "matchExpressions": [exists()] });
+    assert_eq!(key_after(both), Some(true));
 }
 
 #[test]
@@ -208,10 +207,7 @@ fn the_targets_own_service_does_not_reach_the_revision() {
         { "metadata": { "name": "web" }, "spec": { "selector": { "tier": "web" } } },
     ]);
     let services: Vec<k8s_openapi::api::core::v1::Service> = serde_json::from_value(users).unwrap();
-    assert_eq!(
-        selector_conflicts(&services, &labels(&with(json!([]))), "uid"),
-        ["web"]
-    );
+    assert_eq!(selector_conflicts(&services, &labels(&with(json!([]))), "uid"), ["web"]);
 }
 
 #[test]

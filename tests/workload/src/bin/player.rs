@@ -135,13 +135,9 @@ async fn run(arguments: Arguments) -> Result<(), Failed> {
 }
 
 async fn plan(arguments: Arguments) -> Result<Plan, Failed> {
-    let run = arguments.run.unwrap_or_else(|| {
-        format!(
-            "{:x}-{:x}",
-            Timestamp::now().as_millisecond(),
-            std::process::id()
-        )
-    });
+    let run = arguments
+        .run
+        .unwrap_or_else(|| format!("{:x}-{:x}", Timestamp::now().as_millisecond(), std::process::id()));
     // With 20 digits for the ordinal an id stays within the server's 64 characters.
     if !(1..=40).contains(&run.len()) || !run.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("--run: 1 to 40 visible ASCII characters are expected".into());
@@ -168,19 +164,10 @@ async fn plan(arguments: Arguments) -> Result<Plan, Failed> {
 
 fn with_path(target: &Uri) -> Result<Uri, Failed> {
     let mut parts = target.clone().into_parts();
-    if parts
-        .scheme
-        .as_ref()
-        .is_none_or(|scheme| scheme.as_str() != "http")
-        || parts.authority.is_none()
-    {
+    if parts.scheme.as_ref().is_none_or(|scheme| scheme.as_str() != "http") || parts.authority.is_none() {
         return Err(format!("--target: {target}: http://host:port is expected").into());
     }
-    if parts
-        .path_and_query
-        .as_ref()
-        .is_none_or(|path| path.as_str() == "/")
-    {
+    if parts.path_and_query.as_ref().is_none_or(|path| path.as_str() == "/") {
         parts.path_and_query = Some("/predict".parse()?);
     }
     Ok(Uri::from_parts(parts)?)
@@ -212,10 +199,7 @@ async fn label_source(arguments: LabelArguments) -> Result<Option<EndpointSource
 
 fn report_routes(recorder: Arc<Recorder>) -> Router {
     Router::new()
-        .route(
-            "/report",
-            get(move || async move { Json(recorder.report()) }),
-        )
+        .route("/report", get(move || async move { Json(recorder.report()) }))
         .route("/healthz", get(|| async { "ok" }))
 }
 
@@ -239,13 +223,7 @@ fn listen_to_signals(
 
 fn parse_header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("\"name: value\" is expected")?;
-    let name = name
-        .trim()
-        .parse()
-        .map_err(|error| format!("{name:?}: {error}"))?;
-    let value = value
-        .trim()
-        .parse()
-        .map_err(|error| format!("{value:?}: {error}"))?;
+    let name = name.trim().parse().map_err(|error| format!("{name:?}: {error}"))?;
+    let value = value.trim().parse().map_err(|error| format!("{value:?}: {error}"))?;
     Ok((name, value))
 }

@@ -74,31 +74,23 @@ impl EndpointSource {
         match self {
             Self::Fixed(addresses) => checked(addresses.iter().map(String::as_str)),
             Self::File(path) => {
-                let text = tokio::fs::read_to_string(path).await.map_err(|source| {
-                    EndpointError::File {
+                let text = tokio::fs::read_to_string(path)
+                    .await
+                    .map_err(|source| EndpointError::File {
                         path: path.clone(),
                         source,
-                    }
-                })?;
+                    })?;
                 let lines = text.lines().map(str::trim);
                 checked(lines.filter(|line| !line.is_empty() && !line.starts_with('#')))
             }
-            Self::Pods {
-                pods,
-                selector,
-                port,
-            } => {
+            Self::Pods { pods, selector, port } => {
                 // Version 0 is answered from the API server's cache: a second of age does no harm here.
                 let query = ListParams::default().labels(selector).match_any();
                 let list = tokio::time::timeout(TIMEOUT, pods.list(&query))
                     .await
                     .map_err(|_| EndpointError::Timeout)?
                     .map_err(Box::new)?;
-                let addresses: Vec<String> = list
-                    .items
-                    .iter()
-                    .filter_map(|pod| address(pod, *port))
-                    .collect();
+                let addresses: Vec<String> = list.items.iter().filter_map(|pod| address(pod, *port)).collect();
                 checked(addresses.iter().map(String::as_str))
             }
         }
@@ -124,9 +116,7 @@ fn checked<'a>(addresses: impl Iterator<Item = &'a str>) -> Result<Vec<String>, 
     for address in addresses {
         let is_valid = address
             .parse::<axum::http::uri::Authority>()
-            .is_ok_and(|authority| {
-                authority.port_u16().is_some() && !authority.as_str().contains('@')
-            });
+            .is_ok_and(|authority| authority.port_u16().is_some() && !authority.as_str().contains('@'));
         if !is_valid {
             return Err(EndpointError::Address(address.to_owned()));
         }
@@ -152,32 +142,16 @@ mod tests {
         let source = EndpointSource::File(path.clone());
         let missing = source.list().await.unwrap_err().to_string();
         assert!(missing.contains("endpoints: No such file"), "{missing}");
-        std::fs::write(
-            &path,
-            "# pods\n10.0.0.1:9090\n\n 10.0.0.2:9090 \n10.0.0.1:9090\n",
-        )
-        .unwrap();
-        assert_eq!(
-            source.list().await.unwrap(),
-            ["10.0.0.1:9090", "10.0.0.2:9090"]
-        );
+        std::fs::write(&path, "# pods\n10.0.0.1:9090\n\n 10.0.0.2:9090 \n10.0.0.1:9090\n").unwrap();
+        assert_eq!(source.list().await.unwrap(), ["10.0.0.1:9090", "10.0.0.2:9090"]);
         std::fs::write(&path, "").unwrap();
         assert!(source.list().await.unwrap().is_empty());
     }
 
     #[tokio::test]
     async fn addresses_are_checked_and_bounded() {
-        for wrong in [
-            "10.0.0.1",
-            "http://10.0.0.1:9090",
-            "a b:1",
-            "user@host:1",
-            "",
-        ] {
-            let error = EndpointSource::Fixed(vec![wrong.into()])
-                .list()
-                .await
-                .unwrap_err();
+        for wrong in ["10.0.0.1", "http://10.0.0.1:9090", "a b:1", "user@host:1", ""] {
+            let error = EndpointSource::Fixed(vec![wrong.into()]).list().await.unwrap_err();
             assert!(matches!(error, EndpointError::Address(_)), "{wrong}");
         }
         let many = (0..=LIMIT).map(|i| format!("host-{i}:9090")).collect();
@@ -190,8 +164,7 @@ mod tests {
     #[test]
     fn only_running_pods_have_an_address() {
         let pod = |phase: &str, ip: Option<&str>| -> Pod {
-            serde_json::from_value(serde_json::json!({"status": {"phase": phase, "podIP": ip}}))
-                .unwrap()
+            serde_json::from_value(serde_json::json!({"status": {"phase": phase, "podIP": ip}})).unwrap()
         };
         assert_eq!(
             address(&pod("Running", Some("10.0.0.7")), 9090).as_deref(),

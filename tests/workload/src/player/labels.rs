@@ -45,12 +45,7 @@ struct Delivery {
 }
 
 /// Delivers until the sender of requests is gone and the last label was due.
-pub(super) async fn deliver(
-    plan: &Plan,
-    rows: Arc<[Row]>,
-    mut sent: mpsc::Receiver<Sent>,
-    recorder: Arc<Recorder>,
-) {
+pub(super) async fn deliver(plan: &Plan, rows: Arc<[Row]>, mut sent: mpsc::Receiver<Sent>, recorder: Arc<Recorder>) {
     let Some(source) = &plan.labels else {
         while sent.recv().await.is_some() {}
         return;
@@ -157,10 +152,7 @@ impl PostOffice {
     /// Starts workers for new endpoints, and lets those of vanished ones finish.
     fn set_endpoints(&mut self, endpoints: &[String]) {
         self.leaving.retain(|worker| !worker.is_finished());
-        for (_, (_, worker)) in self
-            .workers
-            .extract_if(|address, _| !endpoints.contains(address))
-        {
+        for (_, (_, worker)) in self.workers.extract_if(|address, _| !endpoints.contains(address)) {
             self.leaving.push(worker);
         }
         for address in endpoints {
@@ -172,8 +164,7 @@ impl PostOffice {
                     self.client.clone(),
                     Arc::clone(&self.recorder),
                 );
-                self.workers
-                    .insert(address.clone(), (sender, tokio::spawn(worker)));
+                self.workers.insert(address.clone(), (sender, tokio::spawn(worker)));
             }
         }
     }
@@ -188,11 +179,7 @@ impl PostOffice {
     }
 
     async fn close(self) {
-        let workers = self
-            .workers
-            .into_values()
-            .map(|(_, worker)| worker)
-            .chain(self.leaving);
+        let workers = self.workers.into_values().map(|(_, worker)| worker).chain(self.leaving);
         // Whoever has not finished by then is left behind; the counts show what is missing.
         let _ = tokio::time::timeout(LAST, join_all(workers)).await;
     }
@@ -238,9 +225,6 @@ async fn attempt(
     if !answer.status().is_success() {
         return None;
     }
-    let body = Limited::new(answer.into_body(), ANSWER_LIMIT)
-        .collect()
-        .await
-        .ok()?;
+    let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await.ok()?;
     serde_json::from_slice(&body.to_bytes()).ok()
 }

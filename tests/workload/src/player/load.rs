@@ -101,17 +101,13 @@ pub(super) async fn send(
 /// Time from the start of a run to its `request`-th request, exact over any length of the run.
 fn due_after(request: u64, rate: u32) -> Duration {
     let rate = u64::from(rate.max(1));
-    Duration::from_secs(request / rate)
-        + Duration::from_nanos(request % rate * 1_000_000_000 / rate)
+    Duration::from_secs(request / rate) + Duration::from_nanos(request % rate * 1_000_000_000 / rate)
 }
 
 impl Sender {
     fn new(plan: &Plan, rows: &[Row], recorder: Arc<Recorder>) -> Self {
         let mut headers: HeaderMap = plan.headers.iter().cloned().collect();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         Self {
             client: client(plan.in_flight, plan.timeout),
             target: plan.target.clone(),
@@ -138,11 +134,7 @@ impl Sender {
             },
         };
         let shown = host.and_then(|host| host.to_str().ok());
-        let shown = shown.or_else(|| {
-            self.target
-                .authority()
-                .map(axum::http::uri::Authority::as_str)
-        });
+        let shown = shown.or_else(|| self.target.authority().map(axum::http::uri::Authority::as_str));
         self.recorder
             .ended(request, shown.unwrap_or_default(), &outcome, at.elapsed());
     }
@@ -159,10 +151,7 @@ impl Sender {
         };
         let status = answer.status().as_u16();
         let signature = Signature::of(answer.headers());
-        match Limited::new(answer.into_body(), ANSWER_LIMIT)
-            .collect()
-            .await
-        {
+        match Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await {
             Ok(body) => {
                 let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
                 Outcome::Answer {
@@ -175,11 +164,7 @@ impl Sender {
         }
     }
 
-    fn message(
-        &self,
-        request: u64,
-        host: Option<&HeaderValue>,
-    ) -> Result<Request<Full<Bytes>>, InvalidHeaderValue> {
+    fn message(&self, request: u64, host: Option<&HeaderValue>) -> Result<Request<Full<Bytes>>, InvalidHeaderValue> {
         let body = pick(&self.bodies, request).cloned().unwrap_or_default();
         let mut message = Request::new(Full::new(body));
         *message.method_mut() = Method::POST;
@@ -195,9 +180,7 @@ impl Sender {
 }
 
 fn no_answer(kind: &'static str, error: &dyn std::error::Error) -> Outcome {
-    let cause = error
-        .source()
-        .map_or_else(String::new, |cause| format!(": {cause}"));
+    let cause = error.source().map_or_else(String::new, |cause| format!(": {cause}"));
     Outcome::NoAnswer {
         kind,
         detail: format!("{error}{cause}"),
@@ -227,9 +210,7 @@ pub(super) fn prediction_id(run: &str, request: u64) -> String {
 
 /// The `turn`-th element of an endless repetition of the list.
 pub(super) fn pick<T>(list: &[T], turn: u64) -> Option<&T> {
-    let length = u64::try_from(list.len())
-        .ok()
-        .filter(|&length| length > 0)?;
+    let length = u64::try_from(list.len()).ok().filter(|&length| length > 0)?;
     list.get(usize::try_from(turn % length).ok()?)
 }
 

@@ -54,12 +54,7 @@ pub struct Plan {
 
 /// Plays until the plan's end or until `stop` turns true, then waits for the answers and delivers the
 /// labels that are still due. The recorder's report is final afterwards.
-pub async fn play(
-    plan: &Plan,
-    rows: Arc<[Row]>,
-    recorder: &Arc<Recorder>,
-    stop: watch::Receiver<bool>,
-) {
+pub async fn play(plan: &Plan, rows: Arc<[Row]>, recorder: &Arc<Recorder>, stop: watch::Receiver<bool>) {
     let (sent, due) = tokio::sync::mpsc::channel(labels::QUEUE);
     let answers = Arc::clone(&rows);
     let delivery = labels::deliver(plan, answers, due, Arc::clone(recorder));

@@ -153,19 +153,12 @@ impl Recorder {
 impl Report {
     /// Counts an answer where it belongs; whether it was a success.
     fn answer(&mut self, host: &str, outcome: &Outcome, now: Timestamp) -> bool {
-        let Outcome::Answer {
-            status, signature, ..
-        } = outcome
-        else {
+        let Outcome::Answer { status, signature, .. } = outcome else {
             return false;
         };
         let success = (200..300).contains(status);
         *slot(&mut self.statuses, &status.to_string()) += 1;
-        let Signature {
-            revision,
-            pod,
-            model,
-        } = signature;
+        let Signature { revision, pod, model } = signature;
         for (map, key) in [
             (&mut self.revisions, revision.as_deref()),
             (&mut self.pods, pod.as_deref()),

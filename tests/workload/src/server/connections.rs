@@ -79,10 +79,7 @@ pub(super) async fn serve(
 
 type Slot = tokio::sync::OwnedSemaphorePermit;
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(tokio::net::TcpStream, Slot)> {
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(tokio::net::TcpStream, Slot)> {
     let slot = Arc::clone(slots).acquire_owned().await.ok()?;
     let (stream, _) = listener.accept().await.ok()?;
     // Answers are small and whole: waiting to fill a segment would only delay them.

@@ -46,12 +46,7 @@ pub async fn serve(
                 limits,
                 ended.clone()
             ),
-            connections::serve(
-                management,
-                management_routes(Arc::clone(&state)),
-                limits,
-                ended
-            ),
+            connections::serve(management, management_routes(Arc::clone(&state)), limits, ended),
         )
     };
     let ending = async {

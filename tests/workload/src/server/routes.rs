@@ -17,8 +17,7 @@ use super::State;
 use crate::adult::Features;
 use crate::table::Joined;
 use crate::{
-    LABELS_PER_POST, Label, LabelAnswer, MODEL_HEADER, POD_HEADER, PREDICTION_ID_HEADER,
-    REVISION_HEADER, metrics,
+    LABELS_PER_POST, Label, LabelAnswer, MODEL_HEADER, POD_HEADER, PREDICTION_ID_HEADER, REVISION_HEADER, metrics,
 };
 
 /// Longest body of a prediction request in bytes; a row of the data has about 300.
@@ -66,10 +65,7 @@ async fn predict(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: By
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("features: {error}")),
     };
     if state.struck_by_defect() {
-        return refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the feature cache has expired",
-        );
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, "the feature cache has expired");
     }
     let prediction = match state.model.predict(&features) {
         Ok(prediction) => prediction,
@@ -93,9 +89,7 @@ fn prediction_id(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     value
         .to_str()
         .ok()
-        .filter(|id| {
-            (1..=ID_LIMIT).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
-        })
+        .filter(|id| (1..=ID_LIMIT).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
         .map(Some)
         .ok_or("header x-prediction-id: 1 to 64 visible ASCII characters are expected")
 }
@@ -106,10 +100,7 @@ async fn labels(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
         Err(error) => return refusal(StatusCode::BAD_REQUEST, &format!("labels: {error}")),
     };
     if labels.len() > LABELS_PER_POST {
-        return refusal(
-            StatusCode::BAD_REQUEST,
-            "labels: at most 1000 in one delivery",
-        );
+        return refusal(StatusCode::BAD_REQUEST, "labels: at most 1000 in one delivery");
     }
     let mut answer = LabelAnswer::default();
     let mut tally = state.tally();
@@ -163,34 +154,18 @@ async fn bounded(Shared(bound): Shared<Bound>, request: Request, next: Next) -> 
     };
     match tokio::time::timeout(bound.timeout, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => refusal(
-            StatusCode::REQUEST_TIMEOUT,
-            "the request did not arrive in time",
-        ),
+        Err(_) => refusal(StatusCode::REQUEST_TIMEOUT, "the request did not arrive in time"),
     }
 }
 
 /// Says in every answer who gave it, and counts it.
-async fn signed_and_counted(
-    Shared(state): Shared<Arc<State>>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn signed_and_counted(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     state.count_answer(response.status());
     let headers = response.headers_mut();
-    headers.insert(
-        HeaderName::from_static(MODEL_HEADER),
-        state.headers.model.clone(),
-    );
-    headers.insert(
-        HeaderName::from_static(POD_HEADER),
-        state.headers.pod.clone(),
-    );
-    headers.insert(
-        HeaderName::from_static(REVISION_HEADER),
-        state.headers.revision.clone(),
-    );
+    headers.insert(HeaderName::from_static(MODEL_HEADER), state.headers.model.clone());
+    headers.insert(HeaderName::from_static(POD_HEADER), state.headers.pod.clone());
+    headers.insert(HeaderName::from_static(REVISION_HEADER), state.headers.revision.clone());
     if state.draining() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

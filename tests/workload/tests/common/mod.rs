@@ -50,10 +50,9 @@ pub fn row(index: usize) -> String {
 
 /// Value of one series of a metrics page; a family without labels goes by its name alone.
 pub fn value(page: &str, series: &str) -> u64 {
-    let line = page.lines().find(|line| {
-        line.strip_prefix(series)
-            .is_some_and(|rest| rest.starts_with(' '))
-    });
+    let line = page
+        .lines()
+        .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
     line.unwrap_or_else(|| panic!("{series} is missing"))
         .rsplit_once(' ')
         .unwrap()
@@ -95,13 +94,7 @@ impl Server {
         Self::start_named(name, table, weights, "pod-0", "rev-0").await
     }
 
-    pub async fn start_named(
-        name: &str,
-        table: usize,
-        weights: Vec<u8>,
-        pod: &str,
-        revision: &str,
-    ) -> Self {
+    pub async fn start_named(name: &str, table: usize, weights: Vec<u8>, pod: &str, revision: &str) -> Self {
         let model = Model::parse(&weights).unwrap();
         assert_eq!(model.name(), name);
         let digest = model.digest().to_owned();
@@ -152,8 +145,7 @@ impl Server {
         if let Some(id) = id {
             request = request.header("x-prediction-id", id);
         }
-        self.ask(request.body(Full::from(body.to_owned())).unwrap())
-            .await
+        self.ask(request.body(Full::from(body.to_owned())).unwrap()).await
     }
 
     pub async fn label(&self, body: &str) -> Answer {

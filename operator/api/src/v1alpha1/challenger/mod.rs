@@ -14,8 +14,7 @@ use super::reference::NameRef;
 use crate::{rules::closed, values::DecimalString};
 
 pub use status::{
-    ChallengerPhase, ChallengerStatus, EvidenceState, EvidenceStatus, LifePosition, LifeState,
-    ShareStatus,
+    ChallengerPhase, ChallengerStatus, EvidenceState, EvidenceStatus, LifePosition, LifeState, ShareStatus,
 };
 
 /// What the candidate is. It cannot be changed: another candidate is another object.
@@ -76,11 +75,7 @@ pub use status::{
         description = "What a person should know.",
         priority = 1
     ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp"
-    )
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
 #[x_kube(validation = crate::rules::must("spec", "self == oldSelf", "must not change; create another Challenger"))]
 #[serde(rename_all = "camelCase")]
@@ -104,10 +99,7 @@ pub struct ChallengerSpec {
 #[serde(rename_all = "camelCase")]
 pub struct ContainerOverride {
     /// Name of a container in the target's template.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Image to run instead; best with a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,10 +126,7 @@ pub struct ContainerOverride {
 #[serde(rename_all = "camelCase")]
 pub struct EnvOverride {
     /// Name of the variable.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"))]
     pub name: String,
     /// Its value.
     #[serde(default)]

@@ -75,9 +75,7 @@ pub struct ChallengerStatus {
 }
 
 /// Where a challenger's traffic is. The last five are final.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum ChallengerPhase {
     /// It has no traffic yet: it waits for its turn or its pods.
     Pending,
@@ -113,9 +111,7 @@ impl ChallengerPhase {
 }
 
 /// Step of a challenger's life. Each state waits for one observation.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum LifeState {
     /// Waits behind another challenger or for the cycle's adoption.
     Queued,

@@ -16,10 +16,7 @@ const SELECTOR: &str = r#"^[a-zA-Z_:][a-zA-Z0-9_:]*\{\s*[a-zA-Z_][a-zA-Z0-9_]*\s
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceSource {
     /// Name by which scores refer to the source.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
     /// Prometheus server that is asked.
     pub prometheus: PrometheusSource,

@@ -18,17 +18,15 @@ use crate::values::Duration;
 pub use engine::{CaosSpec, EngineSpec, FibonacciSpec, LpsiSpec};
 pub use evidence::{EvidencePreset, EvidenceSource, PrometheusSource, RatioEvidence};
 pub use scores::{
-    Better, LinfMetric, LinfPreset, LinfSpec, Normalize, NormalizeKind, RiskSource, ScoreProfile,
-    ScoresSpec,
+    Better, LinfMetric, LinfPreset, LinfSpec, Normalize, NormalizeKind, RiskSource, ScoreProfile, ScoresSpec,
 };
 pub use stages::{CanarySpec, CanaryStep, PromotionSpec, ShadowSpec};
 pub use status::{
-    ActiveChallenger, ChampionStatus, CommandAcknowledgement, CommandResult, LedgerHead,
-    PeninCycleStatus, RevisionRole, RevisionStatus, WeightStatus,
+    ActiveChallenger, ChampionStatus, CommandAcknowledgement, CommandResult, LedgerHead, PeninCycleStatus,
+    RevisionRole, RevisionStatus, WeightStatus,
 };
 pub use traffic::{
-    GatewayParentRef, GatewayTraffic, HttpMethod, PathMatch, PathMatchType, RouteHeaderMatch,
-    RouteMatch, TrafficSpec,
+    GatewayParentRef, GatewayTraffic, HttpMethod, PathMatch, PathMatchType, RouteHeaderMatch, RouteMatch, TrafficSpec,
 };
 
 /// How the league of one workload is run.
@@ -138,10 +136,7 @@ pub struct TargetRef {
     /// Kind of the workload.
     pub kind: TargetKind,
     /// Name of the workload.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
 }
 

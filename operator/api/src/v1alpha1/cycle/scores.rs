@@ -54,10 +54,7 @@ pub struct LinfSpec {
 #[serde(rename_all = "camelCase")]
 pub struct LinfMetric {
     /// Name of the metric in decisions and in the ledger.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = "^[a-zA-Z][a-zA-Z0-9_.-]*$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-zA-Z][a-zA-Z0-9_.-]*$"))]
     pub name: String,
     /// Weight in the harmonic mean; only proportions matter.
     #[x_kube(validation = crate::rules::decimal_within("spec.scores.linf.metrics[].weight", &above("0.0", "1000.0")))]
@@ -149,10 +146,7 @@ pub enum Better {
 #[serde(rename_all = "camelCase")]
 pub struct RiskSource {
     /// Name of the risk in decisions and in the ledger.
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = "^[a-zA-Z][a-zA-Z0-9_.-]*$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-zA-Z][a-zA-Z0-9_.-]*$"))]
     pub name: String,
     /// Name of a ratio in `spec.evidence`; 0 is no risk.
     #[schemars(length(min = 1, max = 63))]

@@ -35,9 +35,7 @@ pub struct GatewayTraffic {
         length(max = 16),
         inner(
             length(min = 1, max = 253),
-            regex(
-                pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
-            )
+            regex(pattern = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
         )
     )]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -72,25 +70,16 @@ pub struct GatewayTraffic {
 #[serde(rename_all = "camelCase")]
 pub struct GatewayParentRef {
     /// Name of the Gateway.
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub name: String,
     /// Namespace of the Gateway; the cycle's when left out. The Gateway decides whether it admits
     /// routes of this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 63),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub namespace: Option<String>,
     /// Name of the listener; all of them when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 253),
-        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
-    )]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     pub section_name: Option<String>,
     /// Port of the listener; all of them when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,10 +161,7 @@ pub enum HttpMethod {
 #[serde(rename_all = "camelCase")]
 pub struct RouteHeaderMatch {
     /// Name of the header; case does not matter to the gateway.
-    #[schemars(
-        length(min = 1, max = 256),
-        regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$")
-    )]
+    #[schemars(length(min = 1, max = 256), regex(pattern = r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$"))]
     pub name: String,
     /// Value of the header, compared exactly.
     #[schemars(length(min = 1, max = 4_096))]

@@ -24,7 +24,12 @@ pub struct Answer {
 
 impl Answer {
     pub fn new(status: u16, body: impl Into<String>) -> Self {
-        Self { status, body: body.into(), location: None, delay: Duration::ZERO }
+        Self {
+            status,
+            body: body.into(),
+            location: None,
+            delay: Duration::ZERO,
+        }
     }
 }
 
@@ -49,7 +54,11 @@ pub struct Server {
 impl Server {
     /// Answers the n-th request with `play(n, form)`, n from 0.
     pub async fn start(play: impl Fn(usize, &Form) -> Answer + Send + Sync + 'static) -> Self {
-        let stage = Stage { play: Arc::new(play), count: Arc::default(), seen: Arc::default() };
+        let stage = Stage {
+            play: Arc::new(play),
+            count: Arc::default(),
+            seen: Arc::default(),
+        };
         let router = Router::new().fallback(any(answer)).with_state(stage.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

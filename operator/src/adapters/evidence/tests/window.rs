@@ -14,22 +14,40 @@ const START: u64 = 100_000;
 const END: u64 = 200_000;
 
 fn labels(pod: &str) -> Labels {
-    [(NAME, "m_total"), ("pod", pod)].map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    [(NAME, "m_total"), ("pod", pod)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
 }
 
 fn series(pod: &str, samples: &[(u64, &str)]) -> Series {
-    let samples = samples.iter().map(|&(second, text)| Sample { at_ms: second * 1_000, text: text.to_owned() });
-    Series { labels: labels(pod), samples: samples.collect(), histograms: vec![] }
+    let samples = samples.iter().map(|&(second, text)| Sample {
+        at_ms: second * 1_000,
+        text: text.to_owned(),
+    });
+    Series {
+        labels: labels(pod),
+        samples: samples.collect(),
+        histograms: vec![],
+    }
 }
 
 fn resets(pod: &str, count: &str) -> Instant {
     let labels = [(COUNTER_LABEL, "m_total"), ("pod", pod)].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Instant { labels: labels.into(), text: count.to_owned() }
+    Instant {
+        labels: labels.into(),
+        text: count.to_owned(),
+    }
 }
 
 fn rules(vanished: Vanished, beginning: Beginning) -> Rules {
     let window = Window::new(START, END).unwrap();
-    Rules { window, max_age_ms: 10_000, vanished, beginning, dimensions: vec![] }
+    Rules {
+        window,
+        max_age_ms: 10_000,
+        vanished,
+        beginning,
+        dimensions: vec![],
+    }
 }
 
 /// One pod that was there all the time and counted from 7 to 20.
@@ -63,8 +81,14 @@ fn total(readings: &Readings, vanished: Vanished, beginning: Beginning) -> Resul
 fn a_window_is_counted_from_its_first_sample_to_its_last() {
     let deltas = difference(&steady("a"), &rules(Vanished::Refuse, Beginning::SeenWith)).unwrap();
     let record = &deltas.records()[0];
-    assert_eq!(record.increase, 13, "not 15: the requests before 101 s are not of the window");
-    assert_eq!((record.start.as_ref().unwrap().at_ms, record.end.at_ms), (101_000, 197_000));
+    assert_eq!(
+        record.increase, 13,
+        "not 15: the requests before 101 s are not of the window"
+    );
+    assert_eq!(
+        (record.start.as_ref().unwrap().at_ms, record.end.at_ms),
+        (101_000, 197_000)
+    );
 }
 
 #[test]
@@ -78,70 +102,185 @@ fn each_fate_of_a_series_has_its_verdict() {
         ..Readings::default()
     };
     let begun = || only(vec![], vec![series("b", &[(196, "4")])], vec![resets("b", "0")]);
-    let known_earlier = || Readings { long_before: vec![labels("b")], ..begun() };
-    let gone = || only(vec![series("b", &[(95, "1"), (101, "2")])], vec![], vec![resets("b", "0")]);
-    let gone_read = || Readings { vanished: vec![series("b", &[(101, "2"), (150, "9")])], ..gone() };
-    let brief = || Readings { vanished: vec![series("b", &[(130, "3")])], ..only(vec![], vec![], vec![resets("b", "0")]) };
+    let known_earlier = || Readings {
+        long_before: vec![labels("b")],
+        ..begun()
+    };
+    let gone = || {
+        only(
+            vec![series("b", &[(95, "1"), (101, "2")])],
+            vec![],
+            vec![resets("b", "0")],
+        )
+    };
+    let gone_read = || Readings {
+        vanished: vec![series("b", &[(101, "2"), (150, "9")])],
+        ..gone()
+    };
+    let brief = || Readings {
+        vanished: vec![series("b", &[(130, "3")])],
+        ..only(vec![], vec![], vec![resets("b", "0")])
+    };
     let over = || only(vec![series("b", &[(92, "1")])], vec![], vec![]);
-    let with = |text: &'static str| only(vec![series("a", &[(95, "5"), (101, "7")])], vec![series("a", &[(197, text)])], vec![resets("a", "0")]);
+    let with = |text: &'static str| {
+        only(
+            vec![series("a", &[(95, "5"), (101, "7")])],
+            vec![series("a", &[(197, text)])],
+            vec![resets("a", "0")],
+        )
+    };
     // Readings, what they give for the candidate, what they give for the reference.
     type Case = (&'static str, Readings, Result<u64, R>, Result<u64, R>);
     let cases: Vec<Case> = vec![
         ("steady", a(), Ok(13), Ok(13)),
         ("two pods", joined([a(), steady("b")]), Ok(26), Ok(26)),
-        ("no series at all", Readings::default(), Err(R::Missing), Err(R::Missing)),
+        (
+            "no series at all",
+            Readings::default(),
+            Err(R::Missing),
+            Err(R::Missing),
+        ),
         ("begun inside, beside another", joined([a(), begun()]), Ok(17), Ok(17)),
         ("begun inside, alone", begun(), Err(R::StaleStart), Err(R::StaleStart)),
-        ("begun inside, but known earlier", joined([a(), known_earlier()]), Err(R::StaleStart), Err(R::StaleStart)),
-        ("gone", joined([a(), gone()]), Err(R::SeriesVanished), Err(R::SeriesVanished)),
-        ("gone, last sample read", joined([a(), gone_read()]), Err(R::SeriesVanished), Ok(20)),
+        (
+            "begun inside, but known earlier",
+            joined([a(), known_earlier()]),
+            Err(R::StaleStart),
+            Err(R::StaleStart),
+        ),
+        (
+            "gone",
+            joined([a(), gone()]),
+            Err(R::SeriesVanished),
+            Err(R::SeriesVanished),
+        ),
+        (
+            "gone, last sample read",
+            joined([a(), gone_read()]),
+            Err(R::SeriesVanished),
+            Ok(20),
+        ),
         ("came and went", joined([a(), brief()]), Err(R::SeriesVanished), Ok(16)),
-        ("over before the window", joined([a(), over()]), Err(R::SeriesVanished), Ok(13)),
+        (
+            "over before the window",
+            joined([a(), over()]),
+            Err(R::SeriesVanished),
+            Ok(13),
+        ),
         ("nothing near the end", gone_read(), Err(R::Stale), Err(R::Stale)),
-        ("reset inside", Readings { resets: vec![resets("a", "1")], ..a() }, Err(R::CounterReset), Err(R::CounterReset)),
-        ("nobody looked for resets", Readings { resets: vec![], ..a() }, Err(R::Inconsistent), Err(R::Inconsistent)),
-        ("nobody looked at one of two", Readings { resets: vec![resets("a", "0")], ..joined([a(), steady("b")]) }, Err(R::Inconsistent), Err(R::Inconsistent)),
+        (
+            "reset inside",
+            Readings {
+                resets: vec![resets("a", "1")],
+                ..a()
+            },
+            Err(R::CounterReset),
+            Err(R::CounterReset),
+        ),
+        (
+            "nobody looked for resets",
+            Readings { resets: vec![], ..a() },
+            Err(R::Inconsistent),
+            Err(R::Inconsistent),
+        ),
+        (
+            "nobody looked at one of two",
+            Readings {
+                resets: vec![resets("a", "0")],
+                ..joined([a(), steady("b")])
+            },
+            Err(R::Inconsistent),
+            Err(R::Inconsistent),
+        ),
         ("fell", with("6"), Err(R::CounterReset), Err(R::CounterReset)),
         ("equal", with("7"), Ok(0), Ok(0)),
         ("fraction", with("7.5"), Err(R::NotAnInteger), Err(R::NotAnInteger)),
         ("NaN", with("NaN"), Err(R::NonFinite), Err(R::NonFinite)),
         ("infinite", with("+Inf"), Err(R::NonFinite), Err(R::NonFinite)),
-        ("too large", with("9007199254740992"), Err(R::NotAnInteger), Err(R::NotAnInteger)),
+        (
+            "too large",
+            with("9007199254740992"),
+            Err(R::NotAnInteger),
+            Err(R::NotAnInteger),
+        ),
         ("text", with("x"), Err(R::Malformed), Err(R::Malformed)),
         (
             "stale",
-            only(vec![series("a", &[(95, "5"), (101, "7")])], vec![series("a", &[(189, "9")])], vec![]),
+            only(
+                vec![series("a", &[(95, "5"), (101, "7")])],
+                vec![series("a", &[(189, "9")])],
+                vec![],
+            ),
             Err(R::Stale),
             Err(R::Stale),
         ),
         (
             "not read after the start",
-            only(vec![series("a", &[(95, "5")])], vec![series("a", &[(197, "9")])], vec![]),
+            only(
+                vec![series("a", &[(95, "5")])],
+                vec![series("a", &[(197, "9")])],
+                vec![],
+            ),
             Err(R::StaleStart),
             Err(R::StaleStart),
         ),
         (
             "one sample since the start",
-            only(vec![series("a", &[(95, "5"), (197, "9")])], vec![series("a", &[(197, "9")])], vec![]),
+            only(
+                vec![series("a", &[(95, "5"), (197, "9")])],
+                vec![series("a", &[(197, "9")])],
+                vec![],
+            ),
             Err(R::NotYetSampled),
             Err(R::NotYetSampled),
         ),
         (
             "no sample since the start",
-            Readings { around_start: vec![series("a", &[(99, "5")])], before_end: vec![series("a", &[(99, "5")])], ..Readings::default() },
+            Readings {
+                around_start: vec![series("a", &[(99, "5")])],
+                before_end: vec![series("a", &[(99, "5")])],
+                ..Readings::default()
+            },
             Err(R::Stale),
             Err(R::Stale),
         ),
-        ("resets that are no number", Readings { resets: vec![resets("a", "NaN")], ..a() }, Err(R::NonFinite), Err(R::NonFinite)),
-        ("an empty series", only(vec![], vec![series("a", &[])], vec![]), Err(R::StaleStart), Err(R::StaleStart)),
+        (
+            "resets that are no number",
+            Readings {
+                resets: vec![resets("a", "NaN")],
+                ..a()
+            },
+            Err(R::NonFinite),
+            Err(R::NonFinite),
+        ),
+        (
+            "an empty series",
+            only(vec![], vec![series("a", &[])], vec![]),
+            Err(R::StaleStart),
+            Err(R::StaleStart),
+        ),
     ];
     for (name, readings, candidate, reference) in cases {
-        assert_eq!(total(&readings, Vanished::Refuse, Beginning::SeenWith), candidate, "{name}");
-        assert_eq!(total(&readings, Vanished::LastSample, Beginning::SeenWith), reference, "{name}, reference");
+        assert_eq!(
+            total(&readings, Vanished::Refuse, Beginning::SeenWith),
+            candidate,
+            "{name}"
+        );
+        assert_eq!(
+            total(&readings, Vanished::LastSample, Beginning::SeenWith),
+            reference,
+            "{name}, reference"
+        );
     }
     assert_eq!(total(&begun(), Vanished::Refuse, Beginning::SourceSeen), Ok(4));
-    assert_eq!(total(&known_earlier(), Vanished::Refuse, Beginning::SourceSeen), Err(R::StaleStart));
-    assert_eq!(total(&known_earlier(), Vanished::Refuse, Beginning::RevisionBorn), Ok(4));
+    assert_eq!(
+        total(&known_earlier(), Vanished::Refuse, Beginning::SourceSeen),
+        Err(R::StaleStart)
+    );
+    assert_eq!(
+        total(&known_earlier(), Vanished::Refuse, Beginning::RevisionBorn),
+        Ok(4)
+    );
 }
 
 #[test]
@@ -153,18 +292,30 @@ fn a_pod_scraped_twice_is_ambiguous() {
     for (index, instant) in twice.resets.iter_mut().enumerate() {
         instant.labels.insert("job".to_owned(), format!("job{index}"));
     }
-    assert_eq!(total(&twice, Vanished::Refuse, Beginning::SeenWith), Err(UnknownReason::Ambiguous));
+    assert_eq!(
+        total(&twice, Vanished::Refuse, Beginning::SeenWith),
+        Err(UnknownReason::Ambiguous)
+    );
 }
 
 #[test]
 fn further_questions_are_asked_only_when_series_began_or_ended() {
     assert!(!began_inside(&steady("a"), START));
     assert!(ended_inside(&steady("a")).is_empty());
-    let begun = Readings { before_end: vec![series("b", &[(196, "4")])], ..steady("a") };
+    let begun = Readings {
+        before_end: vec![series("b", &[(196, "4")])],
+        ..steady("a")
+    };
     assert!(began_inside(&begun, START));
-    let ended = Readings { resets: vec![resets("a", "0"), resets("b", "0")], ..steady("a") };
+    let ended = Readings {
+        resets: vec![resets("a", "0"), resets("b", "0")],
+        ..steady("a")
+    };
     assert_eq!(ended_inside(&ended), [labels("b")]);
-    assert!(began_inside(&ended, START), "a series that is only in the list of resets began and ended inside");
+    assert!(
+        began_inside(&ended, START),
+        "a series that is only in the list of resets began and ended inside"
+    );
 }
 
 /// A pod's true counter, second by second, and how it was scraped.
@@ -185,7 +336,10 @@ impl Truth {
 
     fn scrapes(&self, from: usize, to: usize) -> Vec<(u64, String)> {
         let seconds = (self.alive.0..=self.alive.1).step_by(self.interval);
-        seconds.filter(|s| *s > from && *s <= to).map(|s| (s as u64, self.value(s).to_string())).collect()
+        seconds
+            .filter(|s| *s > from && *s <= to)
+            .map(|s| (s as u64, self.value(s).to_string()))
+            .collect()
     }
 
     fn in_range(&self, pod: &str, from: usize, to: usize) -> Option<Series> {
@@ -200,7 +354,11 @@ impl Truth {
         Readings {
             around_start: self.in_range(pod, start - 10, start + 10).into_iter().collect(),
             before_end: self.in_range(pod, end - 10, end).into_iter().collect(),
-            resets: self.in_range(pod, start, end).map(|_| resets(pod, "0")).into_iter().collect(),
+            resets: self
+                .in_range(pod, start, end)
+                .map(|_| resets(pod, "0"))
+                .into_iter()
+                .collect(),
             long_before: present.map(|series| series.labels).into_iter().collect(),
             vanished: vec![],
         }
@@ -208,12 +366,25 @@ impl Truth {
 }
 
 fn truth() -> impl Strategy<Value = Truth> {
-    (prop::collection::vec(0_u64..5, 210), 1_usize..12, 0_usize..210, 0_usize..210).prop_map(|(steps, interval, a, b)| {
-        let alive = (a.min(b), a.max(b));
-        // A pod counts only while it lives.
-        let steps = steps.into_iter().enumerate().map(|(second, step)| if second < alive.0 { 0 } else { step });
-        Truth { steps: steps.collect(), interval, alive }
-    })
+    (
+        prop::collection::vec(0_u64..5, 210),
+        1_usize..12,
+        0_usize..210,
+        0_usize..210,
+    )
+        .prop_map(|(steps, interval, a, b)| {
+            let alive = (a.min(b), a.max(b));
+            // A pod counts only while it lives.
+            let steps = steps
+                .into_iter()
+                .enumerate()
+                .map(|(second, step)| if second < alive.0 { 0 } else { step });
+            Truth {
+                steps: steps.collect(),
+                interval,
+                alive,
+            }
+        })
 }
 
 fn known(readings: &Readings) -> Option<Deltas> {

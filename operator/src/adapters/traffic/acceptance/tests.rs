@@ -53,10 +53,7 @@ fn what_is_missing_stale_or_unknown_is_waited_for() {
     let table: [(&str, Vec<Value>); 8] = [
         ("no entry", vec![]),
         ("no condition", vec![entry(&[])]),
-        (
-            "one condition",
-            vec![entry(&[condition("Accepted", "True", 7)])],
-        ),
+        ("one condition", vec![entry(&[condition("Accepted", "True", 7)])]),
         (
             "the other condition",
             vec![entry(&[condition("ResolvedRefs", "True", 7)])],
@@ -88,10 +85,7 @@ fn what_is_missing_stale_or_unknown_is_waited_for() {
         assert!(is_pending(&parents), "{name}");
     }
     let mut no_generation = accepted(7);
-    no_generation[0]
-        .as_object_mut()
-        .unwrap()
-        .remove("observedGeneration");
+    no_generation[0].as_object_mut().unwrap().remove("observedGeneration");
     assert!(is_pending(&[entry(&no_generation)]));
     assert_eq!(
         acceptance(&stored(live(5)), 7),
@@ -113,7 +107,9 @@ fn a_refusal_names_who_what_and_why() {
             parent: "Gateway edge/gw, listener http".to_owned(),
             condition: "ResolvedRefs".to_owned(),
             reason: "Because".to_owned(),
-            message: "Gateway edge/gw, listener http refuses the route: ResolvedRefs=False, Because: in the gateway's words".to_owned(),
+            message:
+                "Gateway edge/gw, listener http refuses the route: ResolvedRefs=False, Because: in the gateway's words"
+                    .to_owned(),
         }
     );
     let stale = of(&[entry(&[
@@ -129,11 +125,7 @@ fn a_refusal_names_who_what_and_why() {
 #[test]
 fn what_was_dropped_is_refused_whatever_its_generation() {
     for generation in [5, 7] {
-        let conditions = [
-            accepted(7),
-            vec![condition("PartiallyInvalid", "True", generation)],
-        ]
-        .concat();
+        let conditions = [accepted(7), vec![condition("PartiallyInvalid", "True", generation)]].concat();
         assert!(
             matches!(of(&[entry(&conditions)]), Acceptance::Refused { condition, .. } if condition == "PartiallyInvalid")
         );
@@ -144,19 +136,13 @@ fn what_was_dropped_is_refused_whatever_its_generation() {
 fn entries_of_others_say_nothing() {
     let mut other = entry(&[condition("Accepted", "False", 7)]);
     other["parentRef"]["name"] = json!("other");
-    assert_eq!(
-        of(&[other.clone(), entry(&accepted(7))]),
-        Acceptance::Accepted
-    );
+    assert_eq!(of(&[other.clone(), entry(&accepted(7))]), Acceptance::Accepted);
     assert!(is_pending(&[other]));
     let mut section = entry(&accepted(7));
     section["parentRef"]["sectionName"] = json!("https");
     assert!(is_pending(&[section]), "another listener is another parent");
     let mut namespace = entry(&accepted(7));
-    namespace["parentRef"]
-        .as_object_mut()
-        .unwrap()
-        .remove("namespace");
+    namespace["parentRef"].as_object_mut().unwrap().remove("namespace");
     assert!(
         is_pending(&[namespace]),
         "without a namespace the Gateway is in the route's"
@@ -181,18 +167,14 @@ fn every_controller_and_every_parent_has_to_accept() {
         "a second controller of the same parent"
     );
     second["conditions"] = json!([condition("Accepted", "False", 7)]);
-    assert!(matches!(
-        of(&[entry(&accepted(7)), second]),
-        Acceptance::Refused { .. }
-    ));
+    assert!(matches!(of(&[entry(&accepted(7)), second]), Acceptance::Refused { .. }));
 
     let mut route = stored(live(5));
     let mut parent = route.spec.parent_refs[0].clone();
     parent.name = "second".to_owned();
     route.spec.parent_refs.insert(0, parent);
     let mut refused = entry(&[condition("Accepted", "False", 7)]);
-    route.status =
-        Some(serde_json::from_value(json!({ "parents": [entry(&accepted(7))] })).unwrap());
+    route.status = Some(serde_json::from_value(json!({ "parents": [entry(&accepted(7))] })).unwrap());
     assert!(matches!(acceptance(&route, 7), Acceptance::Pending { .. }));
     // The first parent is silent, the second refuses: the refusal is the answer.
     refused["parentRef"]["name"] = json!("gw");
@@ -206,20 +188,11 @@ fn every_controller_and_every_parent_has_to_accept() {
 #[test]
 fn missing_endpoints_are_told_apart_from_refusal() {
     let mut route = stored(live(5));
-    let conditions = [
-        accepted(7),
-        vec![condition("BackendsAvailable", "False", 7)],
-    ]
-    .concat();
-    route.status =
-        Some(serde_json::from_value(json!({ "parents": [entry(&conditions)] })).unwrap());
+    let conditions = [accepted(7), vec![condition("BackendsAvailable", "False", 7)]].concat();
+    route.status = Some(serde_json::from_value(json!({ "parents": [entry(&conditions)] })).unwrap());
     assert_eq!(acceptance(&route, 7), Acceptance::Accepted);
-    assert_eq!(
-        missing_backends(&route).as_deref(),
-        Some("in the gateway's words")
-    );
-    route.status =
-        Some(serde_json::from_value(json!({ "parents": [entry(&accepted(7))] })).unwrap());
+    assert_eq!(missing_backends(&route).as_deref(), Some("in the gateway's words"));
+    route.status = Some(serde_json::from_value(json!({ "parents": [entry(&accepted(7))] })).unwrap());
     assert_eq!(missing_backends(&route), None);
     assert_eq!(missing_backends(&stored(live(5))), None);
 }

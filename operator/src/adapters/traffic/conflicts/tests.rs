@@ -55,12 +55,7 @@ fn only_a_tie_is_a_conflict() {
     let path = |value: &str| json!([{ "path": { "value": value } }]);
     let table = [
         ("the same", json!(["shop.example.com"]), path("/v1"), true),
-        (
-            "a trailing slash",
-            json!(["shop.example.com"]),
-            path("/v1/"),
-            true,
-        ),
+        ("a trailing slash", json!(["shop.example.com"]), path("/v1/"), true),
         (
             "one of several hosts",
             json!(["a.io", "shop.example.com"]),
@@ -103,18 +98,8 @@ fn only_a_tie_is_a_conflict() {
             path("/v1"),
             false,
         ),
-        (
-            "all hosts: ours is more specific",
-            json!([]),
-            path("/v1"),
-            false,
-        ),
-        (
-            "another host",
-            json!(["other.example.com"]),
-            path("/v1"),
-            false,
-        ),
+        ("all hosts: ours is more specific", json!([]), path("/v1"), false),
+        ("another host", json!(["other.example.com"]), path("/v1"), false),
         (
             "another path of the same length",
             json!(["shop.example.com"]),
@@ -135,14 +120,7 @@ fn only_a_tie_is_a_conflict() {
 fn wildcards_tie_with_wildcards_and_silence_with_silence() {
     let mut wild = ours();
     wild.gateway.hostnames = vec!["*.example.com".to_owned()];
-    let route = |hostnames: Value| {
-        other(
-            "legacy",
-            OLD,
-            &hostnames,
-            &json!([{ "path": { "value": "/v1" } }]),
-        )
-    };
+    let route = |hostnames: Value| other("legacy", OLD, &hostnames, &json!([{ "path": { "value": "/v1" } }]));
     assert!(conflicts(&wild, None, [&route(json!(["*.example.com"]))]).is_some());
     assert!(conflicts(&wild, None, [&route(json!(["*.b.example.com"]))]).is_none());
     assert!(
@@ -179,10 +157,7 @@ fn age_decides_and_then_the_name() {
     let found = |route: HttpRoute| conflicts(&ours(), Some(&current), [&route]).is_some();
     assert!(found(tie("legacy", OLD)));
     assert!(!found(tie("legacy", NEW)));
-    assert!(
-        found(tie("a", "2026-11-24T10:00:00Z")),
-        "prod/a comes before prod/shop"
-    );
+    assert!(found(tie("a", "2026-11-24T10:00:00Z")), "prod/a comes before prod/shop");
     assert!(!found(tie("z", "2026-11-24T10:00:00Z")));
     assert!(
         conflict(&tie("z", NEW)).is_some(),
@@ -190,10 +165,7 @@ fn age_decides_and_then_the_name() {
     );
 
     let two = [tie("newer", "2026-11-24T09:30:00Z"), tie("older", OLD)];
-    assert_eq!(
-        conflicts(&ours(), Some(&current), &two).unwrap().name,
-        "older"
-    );
+    assert_eq!(conflicts(&ours(), Some(&current), &two).unwrap().name, "older");
 }
 
 #[test]

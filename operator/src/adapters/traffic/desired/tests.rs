@@ -1,9 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::fixtures::{
-    TOKEN, any_split, failed_over, gateway, intent, live, mirroring, staged, watching,
-};
+use super::super::fixtures::{TOKEN, any_split, failed_over, gateway, intent, live, mirroring, staged, watching};
 use super::super::intent::Split;
 use super::*;
 
@@ -114,7 +112,8 @@ fn the_users_settings_reach_the_route() {
         ])
     );
     assert_eq!(spec.get("hostnames"), None);
-    let paths = json!([{ "path": { "type": "Exact", "value": "/x" } }, { "path": { "type": "PathPrefix", "value": "/y" } }]);
+    let paths =
+        json!([{ "path": { "type": "Exact", "value": "/x" } }, { "path": { "type": "PathPrefix", "value": "/y" } }]);
     assert_eq!(spec["rules"][0]["matches"], paths);
 }
 

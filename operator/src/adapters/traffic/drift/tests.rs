@@ -8,10 +8,7 @@ use super::*;
 fn after(split: &Split, change: impl FnOnce(&mut Value)) -> Option<Drift> {
     let mut json = serde_json::to_value(stored(split.clone())).unwrap();
     change(&mut json);
-    drift(
-        &intent(split.clone()),
-        &serde_json::from_value(json).unwrap(),
-    )
+    drift(&intent(split.clone()), &serde_json::from_value(json).unwrap())
 }
 
 fn above(found: u32, written: u8) -> Drift {
@@ -25,8 +22,7 @@ fn above(found: u32, written: u8) -> Drift {
 #[test]
 fn defaults_that_the_server_fills_in_are_no_drift() {
     let filled = |json: &mut Value| {
-        json["spec"]["rules"][0]["filters"][0]["requestMirror"]["backendRef"]["namespace"] =
-            json!("prod");
+        json["spec"]["rules"][0]["filters"][0]["requestMirror"]["backendRef"]["namespace"] = json!("prod");
         json["spec"]["rules"][0]["backendRefs"][0]["namespace"] = json!("prod");
         json["metadata"]["annotations"] = json!({ "theirs": "x", "penin.ai/epoch": "3" });
         json["metadata"]["labels"]["theirs"] = json!("x");
@@ -40,11 +36,7 @@ fn defaults_that_the_server_fills_in_are_no_drift() {
             ("/spec/rules/0/matches/0/headers/0", &["type"]),
         ] {
             for key in keys {
-                json.pointer_mut(at)
-                    .unwrap()
-                    .as_object_mut()
-                    .unwrap()
-                    .remove(*key);
+                json.pointer_mut(at).unwrap().as_object_mut().unwrap().remove(*key);
             }
         }
     };
@@ -138,8 +130,7 @@ fn a_way_past_the_weights_is_found() {
         "two entries of 5 in a sum of 105"
     );
     let third = |json: &mut Value| {
-        let backend =
-            json!({ "name": "shop-old", "namespace": "elsewhere", "port": 80, "weight": 3 });
+        let backend = json!({ "name": "shop-old", "namespace": "elsewhere", "port": 80, "weight": 3 });
         json["spec"]["rules"][0]["backendRefs"]
             .as_array_mut()
             .unwrap()
@@ -169,7 +160,8 @@ fn set(json: &mut Value, path: &str, value: Value) {
 fn every_other_difference_has_its_name() {
     let rewrite = json!([{ "type": "URLRewrite", "urlRewrite": { "hostname": "x" } }]);
     let query = json!([{ "name": "a", "value": "b" }]);
-    let extra = json!({ "matches": [{ "path": { "value": "/x" } }], "backendRefs": [{ "name": "shop-old", "port": 80 }] });
+    let extra =
+        json!({ "matches": [{ "path": { "value": "/x" } }], "backendRefs": [{ "name": "shop-old", "port": 80 }] });
     let alone = || Split::ChampionOnly;
     let table = [
         (
@@ -178,24 +170,14 @@ fn every_other_difference_has_its_name() {
             json!(21),
             Drift::Mirror,
         ),
-        (
-            mirroring(20),
-            "/spec/rules/0/filters",
-            json!([]),
-            Drift::Mirror,
-        ),
+        (mirroring(20), "/spec/rules/0/filters", json!([]), Drift::Mirror),
         (
             mirroring(20),
             "/spec/rules/0/filters/0/requestMirror/backendRef/name",
             json!("x"),
             Drift::Mirror,
         ),
-        (
-            live(5),
-            "/spec/rules/0/backendRefs/0/port",
-            json!(81),
-            Drift::Backends,
-        ),
+        (live(5), "/spec/rules/0/backendRefs/0/port", json!(81), Drift::Backends),
         (alone(), "/spec/rules", json!([]), Drift::Backends),
         (
             staged(),
@@ -204,25 +186,10 @@ fn every_other_difference_has_its_name() {
             Drift::WarmRule,
         ),
         (alone(), "/spec/rules/-", extra, Drift::ExtraRule),
-        (
-            live(5),
-            "/spec/rules/0/matches/0/method",
-            json!("GET"),
-            Drift::Matches,
-        ),
-        (
-            live(5),
-            "/spec/rules/0/matches/0/queryParams",
-            query,
-            Drift::Matches,
-        ),
+        (live(5), "/spec/rules/0/matches/0/method", json!("GET"), Drift::Matches),
+        (live(5), "/spec/rules/0/matches/0/queryParams", query, Drift::Matches),
         (live(5), "/spec/rules/0/filters", rewrite, Drift::Filters),
-        (
-            live(5),
-            "/spec/parentRefs/0/name",
-            json!("other"),
-            Drift::Parents,
-        ),
+        (live(5), "/spec/parentRefs/0/name", json!("other"), Drift::Parents),
         (live(5), "/spec/hostnames", json!([]), Drift::Hostnames),
         (
             live(5),
@@ -230,12 +197,7 @@ fn every_other_difference_has_its_name() {
             json!({ "request": "1s" }),
             Drift::OtherFields,
         ),
-        (
-            live(5),
-            "/spec/useDefaultGateways",
-            json!("All"),
-            Drift::OtherFields,
-        ),
+        (live(5), "/spec/useDefaultGateways", json!("All"), Drift::OtherFields),
         (
             live(5),
             "/metadata/labels",
@@ -265,8 +227,7 @@ fn a_backend_filter_is_a_difference() {
     };
     assert_eq!(after(&live(5), persistent), Some(Drift::OtherFields));
     let filtered = |json: &mut Value| {
-        json["spec"]["rules"][0]["backendRefs"][1]["filters"] =
-            json!([{ "type": "RequestHeaderModifier" }]);
+        json["spec"]["rules"][0]["backendRefs"][1]["filters"] = json!([{ "type": "RequestHeaderModifier" }]);
     };
     assert_eq!(after(&live(5), filtered), Some(Drift::Backends));
 }
@@ -274,9 +235,6 @@ fn a_backend_filter_is_a_difference() {
 #[test]
 fn the_sentence_names_the_service_and_both_shares() {
     let text = above(40, 5).to_string();
-    assert_eq!(
-        text,
-        "shop-new gets 40 % of the live requests instead of 5 %"
-    );
+    assert_eq!(text, "shop-new gets 40 % of the live requests instead of 5 %");
     assert_eq!(TOKEN.len(), 32);
 }

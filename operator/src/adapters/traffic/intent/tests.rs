@@ -42,10 +42,7 @@ fn splits_say_what_they_are() {
         (mirroring(20), "20 % mirrored to shop-new"),
         (live(5), "shop-new at weight 5"),
         (watching(), "new champion, shop-new at weight 0"),
-        (
-            failed_over(),
-            "shop-new in place of a champion without endpoints",
-        ),
+        (failed_over(), "shop-new in place of a champion without endpoints"),
     ];
     for (split, text) in table {
         assert_eq!(split.to_string(), text);

@@ -7,10 +7,7 @@ use super::*;
 
 #[test]
 fn what_is_missing_is_absent() {
-    assert_eq!(
-        observe(&intent(Split::ChampionOnly), None),
-        RouteState::Absent
-    );
+    assert_eq!(observe(&intent(Split::ChampionOnly), None), RouteState::Absent);
 }
 
 #[test]
@@ -54,8 +51,7 @@ fn what_another_owns_is_foreign() {
 #[test]
 fn a_route_that_is_being_deleted_is_judged_by_what_it_says() {
     let mut route = stored(live(5));
-    route.metadata.deletion_timestamp =
-        serde_json::from_value(json!("2026-11-24T10:00:00Z")).unwrap();
+    route.metadata.deletion_timestamp = serde_json::from_value(json!("2026-11-24T10:00:00Z")).unwrap();
     assert!(matches!(
         observe(&intent(live(5)), Some(&route)),
         RouteState::Written { .. }

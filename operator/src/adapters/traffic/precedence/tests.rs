@@ -35,12 +35,7 @@ fn host_names_overlap_as_the_gateway_api_says() {
 
 #[test]
 fn more_specific_hosts_rank_higher() {
-    let order = [
-        "*.example.com",
-        "*.shop.example.com",
-        "a.io",
-        "shop.example.com",
-    ];
+    let order = ["*.example.com", "*.shop.example.com", "a.io", "shop.example.com"];
     let ranks: Vec<_> = order.iter().map(|host| Host::parse(host).rank()).collect();
     assert!(ranks.is_sorted() && Host::Any.rank() < ranks[0]);
 }
@@ -105,14 +100,9 @@ fn the_order_of_preference_is_the_specifications() {
 #[test]
 fn methods_and_headers_keep_matches_apart() {
     let header = |name: &str, value: &str| json!({ "headers": [{ "name": name, "value": value }] });
-    let regular =
-        json!({ "headers": [{ "name": "h", "value": "1|2", "type": "RegularExpression" }] });
+    let regular = json!({ "headers": [{ "name": "h", "value": "1|2", "type": "RegularExpression" }] });
     let table = [
-        (
-            json!({ "method": "GET" }),
-            json!({ "method": "POST" }),
-            false,
-        ),
+        (json!({ "method": "GET" }), json!({ "method": "POST" }), false),
         (json!({ "method": "GET" }), json!({ "method": "GET" }), true),
         (json!({ "method": "GET" }), json!({}), true),
         (header("h", "1"), header("H", "2"), false),

@@ -73,20 +73,13 @@ fn at_weight_zero_one_request_is_too_many() {
     assert!(matches!(verdict(0, 0, 1_000), ShareVerdict::Inside(_)));
     assert!(matches!(
         verdict(0, 1, 1_000_000),
-        ShareVerdict::Outside(Measurement {
-            low: 0,
-            high: 0,
-            ..
-        })
+        ShareVerdict::Outside(Measurement { low: 0, high: 0, .. })
     ));
 }
 
 #[test]
 fn at_weight_hundred_one_request_elsewhere_is_too_many() {
-    assert!(matches!(
-        verdict(100, 1_000, 1_000),
-        ShareVerdict::Inside(_)
-    ));
+    assert!(matches!(verdict(100, 1_000, 1_000), ShareVerdict::Inside(_)));
     assert!(matches!(
         verdict(100, 999, 1_000),
         ShareVerdict::Outside(Measurement {
@@ -99,20 +92,8 @@ fn at_weight_hundred_one_request_elsewhere_is_too_many() {
 
 #[test]
 fn too_few_requests_are_thin_whatever_they_show() {
-    assert_eq!(
-        verdict(5, 900, 999),
-        ShareVerdict::Thin {
-            have: 999,
-            need: 1_000
-        }
-    );
-    assert_eq!(
-        verdict(0, 0, 0),
-        ShareVerdict::Thin {
-            have: 0,
-            need: 1_000
-        }
-    );
+    assert_eq!(verdict(5, 900, 999), ShareVerdict::Thin { have: 999, need: 1_000 });
+    assert_eq!(verdict(0, 0, 0), ShareVerdict::Thin { have: 0, need: 1_000 });
     let no_minimum = assess(Percent::ZERO, ShareCounts::new(0, 0).unwrap(), 0);
     assert_eq!(no_minimum, ShareVerdict::Thin { have: 0, need: 1 });
 }
@@ -161,10 +142,7 @@ fn the_largest_window_is_still_decided() {
     // 4.8916 standard deviations (normal quantile of 5e-7) on either side of the mean, to within one.
     let sigma = (1e11_f64 * 0.05 * 0.95).sqrt();
     let expected = 5e9 - 4.891_638_475_698_75 * sigma;
-    assert!(
-        (exact(*half.start()) - expected).abs() < 5.0,
-        "{half:?} {expected}"
-    );
+    assert!((exact(*half.start()) - expected).abs() < 5.0, "{half:?} {expected}");
 }
 
 /// P(X <= k) as an exact fraction of 100^n; 100^18 still fits.

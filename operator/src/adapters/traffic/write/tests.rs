@@ -49,9 +49,7 @@ fn confirmed() -> Value {
 #[tokio::test]
 async fn a_missing_route_is_created() {
     let (client, seen) = server(201, confirmed());
-    let written = write(&client, None, &desired(&intent(live(5))), OURS)
-        .await
-        .unwrap();
+    let written = write(&client, None, &desired(&intent(live(5))), OURS).await.unwrap();
     assert_eq!(
         written,
         Written {
@@ -68,10 +66,7 @@ async fn a_missing_route_is_created() {
         uri,
         "/apis/gateway.networking.k8s.io/v1/namespaces/prod/httproutes?&fieldManager=penin-operator"
     );
-    assert_eq!(
-        body["metadata"]["annotations"],
-        json!({ "penin.ai/epoch": "4" })
-    );
+    assert_eq!(body["metadata"]["annotations"], json!({ "penin.ai/epoch": "4" }));
     assert_eq!(body["metadata"].get("resourceVersion"), None);
     assert_eq!(body["spec"]["rules"][0]["backendRefs"][1]["weight"], 5);
 }
@@ -126,10 +121,7 @@ async fn a_read_route_is_replaced_at_the_version_that_was_read() {
         (&metadata["resourceVersion"], &metadata["uid"]),
         (&json!("41"), &json!("route-uid"))
     );
-    assert_eq!(
-        metadata["annotations"],
-        json!({ "theirs": "a", "penin.ai/epoch": "4" })
-    );
+    assert_eq!(metadata["annotations"], json!({ "theirs": "a", "penin.ai/epoch": "4" }));
     assert_eq!(metadata["labels"]["theirs"], "l");
     assert_eq!(metadata["labels"]["penin.ai/cycle"], "shop");
     assert_eq!(metadata["finalizers"], json!(["theirs/f"]));
@@ -157,16 +149,8 @@ async fn who_was_faster_is_not_overwritten_and_nothing_is_tried_again() {
         let refused = write(&client, current, &desired(&intent(live(5))), OURS)
             .await
             .unwrap_err();
-        assert_eq!(
-            matches!(refused, WriteError::Conflict),
-            conflict,
-            "{code} {refused}"
-        );
-        assert_eq!(
-            matches!(refused, WriteError::Api(_)),
-            !conflict,
-            "{code} {refused}"
-        );
+        assert_eq!(matches!(refused, WriteError::Conflict), conflict, "{code} {refused}");
+        assert_eq!(matches!(refused, WriteError::Api(_)), !conflict, "{code} {refused}");
         assert_eq!(seen.lock().unwrap().len(), 1, "{code}");
     }
 }
@@ -190,13 +174,7 @@ async fn a_later_leader_is_not_overwritten() {
     ];
     for (text, epoch, allowed) in table {
         let (client, seen) = server(200, confirmed());
-        let result = write(
-            &client,
-            Some(&with_epoch(text)),
-            &desired(&intent(live(5))),
-            epoch,
-        )
-        .await;
+        let result = write(&client, Some(&with_epoch(text)), &desired(&intent(live(5))), epoch).await;
         assert_eq!(result.is_ok(), allowed, "{text} {epoch:?}");
         assert_eq!(
             seen.lock().unwrap().len(),
@@ -204,10 +182,7 @@ async fn a_later_leader_is_not_overwritten() {
             "a fenced write is not even sent"
         );
         if let Err(refused) = result {
-            assert!(
-                matches!(refused, WriteError::Fenced { own: 4, .. }),
-                "{refused}"
-            );
+            assert!(matches!(refused, WriteError::Fenced { own: 4, .. }), "{refused}");
         }
     }
 }
@@ -221,13 +196,7 @@ async fn a_route_of_another_owner_is_not_overwritten() {
     ] {
         let mut current = stored(staged());
         current.metadata.owner_references = serde_json::from_value(owners).unwrap();
-        let refused = write(
-            &client,
-            Some(&current),
-            &desired(&intent(Split::ChampionOnly)),
-            OURS,
-        )
-        .await;
+        let refused = write(&client, Some(&current), &desired(&intent(Split::ChampionOnly)), OURS).await;
         assert!(matches!(refused, Err(WriteError::NotOurs)));
     }
     let mut ownerless = desired(&intent(Split::ChampionOnly));

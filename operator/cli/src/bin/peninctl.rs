@@ -1,0 +1,6 @@
+//! `peninctl`.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    peninctl::main("peninctl")
+}
