@@ -19,7 +19,7 @@ const HALF_SCALE: f64 = 4_503_599_627_370_496.0;
 pub fn bin_index(p: f64, bins: usize) -> usize {
     let bins = bins.clamp(1, MICRO_BINS);
     let edge = |i: usize| as_f64(i) / as_f64(bins);
-    let mut i = ceil_index(p * as_f64(bins)).clamp(1, bins);
+    let mut i = ceiling(p * as_f64(bins)).clamp(1, bins);
     while i > 1 && p <= edge(i - 1) {
         i -= 1;
     }
@@ -29,57 +29,69 @@ pub fn bin_index(p: f64, bins: usize) -> usize {
     i - 1
 }
 
+/// ⌈x⌉; anything below 0 and NaN count as 0.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the cast saturates, and the caller limits the result"
+)]
+fn ceiling(x: f64) -> usize {
+    x.ceil() as usize
+}
+
 /// Edges of the bins, so that the hot loop compares instead of dividing.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Edges {
     bins: f64,
     last: usize,
-    /// Element i is i/bins for i ≥ 1; element 0 lies below every probability.
+    /// Element i is i/bins.
     upper: Box<[f64]>,
 }
 
 impl Edges {
     pub(super) fn new(bins: usize) -> Self {
-        let mut edges: Vec<f64> = (0..=bins).map(|i| as_f64(i) / as_f64(bins)).collect();
-        if let Some(first) = edges.first_mut() {
-            *first = -1.0;
-        }
         Self {
             bins: as_f64(bins),
             last: bins,
-            upper: edges.into_boxed_slice(),
+            upper: (0..=bins).map(|i| as_f64(i) / as_f64(bins)).collect(),
         }
     }
 
-    /// Same as [`bin_index`] for p in [0, 1]: rounding moves p·B by less than one bin, so that one step either way suffices.
+    /// Same as [`bin_index`] for p in [0, 1].
+    ///
+    /// The nearest integer to p·B is the edge next to p, also after rounding; on which side of it p lies decides.
     #[inline]
     pub(super) fn index(&self, p: f64) -> usize {
-        let i = ceil_index(p * self.bins).clamp(1, self.last);
-        let (Some(&lower), Some(&upper)) = (self.upper.get(i - 1), self.upper.get(i)) else {
-            return 0;
-        };
-        i + usize::from(p > upper) - usize::from(p <= lower) - 1
+        let nearest = nearest_integer(p * self.bins).min(self.last);
+        let edge = self.upper.get(nearest).copied().unwrap_or(1.0);
+        (nearest + usize::from(p > edge)).max(1) - 1
+    }
+
+    /// Smallest quantised probability of each bin: what the hot loop subtracts to keep its sums small.
+    pub(super) fn floors(&self) -> Vec<u64> {
+        self.upper.iter().take(self.last).map(|p| quantize(*p)).collect()
     }
 }
 
 /// Micro-bin of p in [0, 1]; exact, because scaling by a power of two is.
 #[inline]
 pub(super) fn micro_index(p: f64) -> usize {
-    ceil_index(p * 4096.0).clamp(1, MICRO_BINS) - 1
+    let scaled = p * 4096.0;
+    let rounded = (scaled + HALF_SCALE) - HALF_SCALE;
+    (nearest_integer(scaled) + usize::from(scaled > rounded)).max(1) - 1
 }
 
 /// p·2⁵³ rounded half to even, for p in [0, 1].
 #[inline]
-#[allow(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the value is an integer between 0 and 2^53"
-)]
 pub(super) fn quantize(p: f64) -> u64 {
     let scaled = p * SCALE;
-    // Adding and subtracting 2^52 rounds half to even below 2^52; `round_ties_even` is a library call on baseline x86-64.
-    let rounded = (scaled + HALF_SCALE) - HALF_SCALE;
-    (if scaled < HALF_SCALE { rounded } else { scaled }) as i64 as u64
+    // Below 2^52 adding 2^52 rounds half to even; above there is no fraction. Either way the bits then count up from those of 2^52.
+    let large = scaled >= HALF_SCALE;
+    let shifted = scaled + if large { 0.0 } else { HALF_SCALE };
+    shifted
+        .to_bits()
+        .wrapping_sub(HALF_SCALE.to_bits())
+        .wrapping_add(u64::from(large) << 52)
 }
 
 /// (q − label·2⁵³)² / 2⁵³ rounded half to even: the squared error at scale 2⁵³.
@@ -92,17 +104,15 @@ pub(super) fn squared_error(q: u64, label: bool) -> u64 {
     ((square + (HALF - 1) + ((square >> 53) & 1)) >> 53) as u64
 }
 
-/// ⌈x⌉ for x in [0, 2⁵³); the cast saturates, so that any other value is harmless.
+/// The integer nearest to x in [0, 2⁵²), ties to even, read from the mantissa of x + 2⁵²; conversions by `as` saturate, which costs
+/// more.
 #[inline]
 #[allow(
     clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "bounded by the callers; `f64::ceil` is a library call on baseline x86-64"
+    reason = "the result is far below 2^32 for every caller"
 )]
-fn ceil_index(x: f64) -> usize {
-    let whole = x as i64;
-    whole.saturating_add(i64::from((whole as f64) < x)).max(0) as usize
+fn nearest_integer(x: f64) -> usize {
+    (x + HALF_SCALE).to_bits().wrapping_sub(HALF_SCALE.to_bits()) as usize
 }
 
 #[allow(clippy::cast_precision_loss, reason = "bin counts are far below 2^53")]

@@ -17,10 +17,19 @@ impl Confusion {
         Self([true_negative, false_negative, false_positive, true_positive])
     }
 
+    /// Counts in the order of [`Confusion::index`].
+    pub(super) const fn from_counts(counts: [u64; 4]) -> Self {
+        Self(counts)
+    }
+
+    /// Which count a prediction belongs to.
     #[inline]
+    pub(super) fn index(prediction: bool, label: bool) -> usize {
+        usize::from(prediction) * 2 + usize::from(label)
+    }
+
     pub(super) fn record(&mut self, prediction: bool, label: bool) {
-        let index = usize::from(prediction) * 2 + usize::from(label);
-        if let Some(counter) = self.0.get_mut(index) {
+        if let Some(counter) = self.0.get_mut(Self::index(prediction, label)) {
             *counter = counter.wrapping_add(1);
         }
     }

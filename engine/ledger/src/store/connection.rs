@@ -120,8 +120,10 @@ fn authorize_writer(context: AuthContext<'_>) -> Authorization {
 
 fn authorize_reader(context: AuthContext<'_>) -> Authorization {
     match context.action {
-        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Transaction { .. } => Authorization::Allow,
-        AuthAction::Function {
+        AuthAction::Select
+        | AuthAction::Read { .. }
+        | AuthAction::Transaction { .. }
+        | AuthAction::Function {
             function_name: "max" | "coalesce" | "length",
         } => Authorization::Allow,
         _ => Authorization::Deny,
