@@ -535,7 +535,7 @@ proptest! {
         let evidence = Evidence { traffic_window: window, quality_window: window, candidate, reference, records: vec![] };
         let judgement = Judgement { config: &world.config, scores: &world.scores, declared: &world.declared, cost, checks: &checks() };
         let inputs = inputs(&evidence, &judgement, DeltaSeries::default(), Some(true));
-        let all = inputs.cycle(super::tests::candidate(), Stage::Canary, None);
+        let all = inputs.cycle(Candidate { name: "c".to_owned(), digest: None, stub: false }, Stage::Canary, None);
         for (name, value) in [("rho", all.risk.rho), ("uncertainty", all.risk.uncertainty), ("cost", all.cost)] {
             prop_assert!(value.get().is_none_or(f64::is_finite), "{name}: {value:?}");
         }
