@@ -50,6 +50,8 @@ pub use wait::{WaitError, wait_until};
 const FIRST_START: Duration = Duration::from_mins(45);
 /// Stopping, loading an image, and the like.
 const SHORT_TASK: Duration = Duration::from_mins(3);
+/// Installing the operator, its pod's start included.
+const OPERATOR: Duration = Duration::from_mins(5);
 /// A request that an idle API server answers in milliseconds.
 const REQUEST: Duration = Duration::from_secs(30);
 
@@ -160,6 +162,35 @@ impl Cluster {
         let paths: Vec<String> = archives.iter().map(|path| path.display().to_string()).collect();
         let arguments: Vec<&str> = paths.iter().map(String::as_str).collect();
         scripts::run("load-images.sh", &arguments, SHORT_TASK).await.map(drop)
+    }
+
+    /// Installs or upgrades an operator of one namespace there, with its Helm chart; `arguments` are Helm's.
+    ///
+    /// # Errors
+    /// [`ClusterError::Script`] when it is not ready in time.
+    pub async fn install_operator(&self, namespace: &str, arguments: &[&str]) -> Result<(), ClusterError> {
+        scripts::run("operator.sh", &["crds"], SHORT_TASK).await?;
+        let watch = format!("watchNamespace={namespace}");
+        let mut all = vec!["install", namespace, "--set", &watch];
+        all.extend(["--set", "crds.enabled=false", "--set", "rbac.aggregate=false"]);
+        all.extend(arguments);
+        scripts::run("operator.sh", &all, OPERATOR).await.map(drop)
+    }
+
+    /// Uninstalls the operator of a namespace.
+    ///
+    /// # Errors
+    /// [`ClusterError::Script`] when Helm fails.
+    pub async fn uninstall_operator(&self, namespace: &str) -> Result<(), ClusterError> {
+        scripts::run("operator.sh", &["uninstall", namespace], SHORT_TASK).await.map(drop)
+    }
+
+    /// Runs kubectl against the node and returns what it printed.
+    ///
+    /// # Errors
+    /// [`ClusterError::Script`] when it exits with anything but 0.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<String, ClusterError> {
+        scripts::run("kubectl.sh", arguments, SHORT_TASK).await
     }
 
     /// A command that will run inside the node's network namespace, where names of Services resolve.
