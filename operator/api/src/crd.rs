@@ -6,6 +6,10 @@ use serde_json::{Map, Value, json};
 
 use crate::v1alpha1::{Challenger, LedgerAnchor, PeninCycle, PromotionGate};
 
+/// Where the repository keeps the generated definitions, from its root: for kubectl, and for Helm, which can only read
+/// what is inside the chart.
+pub const CRD_FOLDERS: [&str; 2] = ["crds", "charts/penin-operator/files/crds"];
+
 /// A definition cannot be generated or written down: a mistake in the types of this crate.
 #[derive(Debug, thiserror::Error)]
 pub enum CrdError {
@@ -180,28 +184,27 @@ mod tests {
 
     use super::*;
 
-    fn folder() -> std::path::PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crds")
-    }
-
     #[test]
     fn crds_are_current() {
         let files = crd_files().unwrap();
-        for (name, text) in &files {
-            let written = fs::read_to_string(folder().join(name)).unwrap_or_default();
-            assert!(
-                &written == text,
-                "crds/{name} is not current: run `cargo run -p penin-api --bin crdgen`"
-            );
+        let mut expected: Vec<&str> = files.iter().map(|(name, _)| name.as_str()).collect();
+        expected.sort_unstable();
+        for folder in CRD_FOLDERS {
+            let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+            for (name, text) in &files {
+                let written = fs::read_to_string(place.join(name)).unwrap_or_default();
+                assert!(
+                    &written == text,
+                    "{folder}/{name} is not current: run `cargo run -p penin-api --bin crdgen`"
+                );
+            }
+            let mut found: Vec<String> = fs::read_dir(&place)
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            found.sort();
+            assert_eq!(found, expected, "{folder} holds exactly the generated files");
         }
-        let mut found: Vec<String> = fs::read_dir(folder())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        let mut expected: Vec<String> = files.into_iter().map(|(name, _)| name).collect();
-        found.sort();
-        expected.sort();
-        assert_eq!(found, expected, "crds/ holds exactly the generated files");
     }
 
     #[test]

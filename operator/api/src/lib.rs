@@ -10,4 +10,4 @@ mod rules;
 pub mod v1alpha1;
 pub mod values;
 
-pub use crd::{CrdError, crd_files, crds};
+pub use crd::{CRD_FOLDERS, CrdError, crd_files, crds};

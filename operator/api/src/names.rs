@@ -22,6 +22,9 @@ pub const LABEL_REVISION: &str = "penin.ai/revision";
 /// The value is an id of the caller's choice, at most [`COMMAND_ID_MAX_LENGTH`] characters; the
 /// operator carries out each id once and acknowledges it in `status.lastCommand.id`.
 pub const ANNOTATION_ABORT: &str = "penin.ai/abort";
+/// Annotation beside [`ANNOTATION_ABORT`]: who asks. It stands in the ledger as the caller wrote it; the chart's
+/// admission policy, when it is switched on, refuses any name but the caller's own.
+pub const ANNOTATION_ABORT_ACTOR: &str = "penin.ai/abort-actor";
 /// Longest command id that is accepted; longer ones are refused in status.
 pub const COMMAND_ID_MAX_LENGTH: usize = 63;
 
