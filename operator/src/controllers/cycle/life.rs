@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use penin_api::conditions::Reason;
+use penin_api::v1alpha1::ChallengerPhase;
 
 use super::book::{Book, Grant, Life, Verdict};
 use super::judge::{self, Stage};
@@ -26,8 +27,8 @@ use super::position::Position;
 use super::route::{self, Direction};
 use super::settings::Settings;
 use super::snapshot::{Candidate, Snapshot};
-use super::{pods, records};
-use crate::adapters::traffic::{LiveWeight, MirrorPercent, ShareVerdict, Split};
+use super::{deletion, pods, records};
+use crate::adapters::traffic::{Exposure, LiveWeight, MirrorPercent, ShareVerdict, Split, Target, rollback_target};
 
 /// What a step returns: the value that the next one needs, or the plan of this pass.
 pub type Pass<T> = ControlFlow<Plan, T>;
@@ -60,6 +61,7 @@ pub fn advance(context: &Context<'_>, position: Position) -> Plan {
         reason_to_withdraw(context)
     };
     let flow = match (end, &context.life.grant) {
+        (Some(end), _) if goes_first(context) => ControlFlow::Break(traffic_first(context, end, position)),
         (Some(end), _) => ControlFlow::Break(withdraw(context, end, position)),
         (None, Grant::Shadow) => shadow(context, position),
         (None, Grant::Step { index, weight }) => canary(context, *index, *weight, position),
@@ -122,17 +124,18 @@ fn reason_to_withdraw(context: &Context<'_>) -> Option<End> {
     if candidate.deleting {
         return Some(End::by_person("The Challenger is being deleted"));
     }
+    if let Some(decided) = candidate.pending_withdrawal {
+        let message = "A withdrawal was decided while the ledger could not record it";
+        return Some(match decided {
+            ChallengerPhase::Aborted => End::by_person(message),
+            _ => End::by_operator(Reason::LedgerUnavailable, message),
+        });
+    }
     if let Some(id) = candidate.abort.as_ref().or(candidate.cycle_abort.as_ref()) {
         return Some(End::by_person(format!("Aborted by command {id}")));
     }
     if context.snapshot.deleting {
         return Some(End::by_person("The PeninCycle is being deleted"));
-    }
-    if candidate.pending_withdrawal.is_some() {
-        return Some(End::by_operator(
-            Reason::LedgerUnavailable,
-            "A withdrawal was decided while the ledger could not record it",
-        ));
     }
     if let Some(end) = disagreement(context) {
         return Some(end);
@@ -172,6 +175,54 @@ fn disagreement(context: &Context<'_>) -> Option<End> {
 fn withdraw(context: &Context<'_>, end: End, position: Position) -> Plan {
     let record = records::withdrawal(context, &end);
     Plan::record(Step::Withdrawing, end.reason, end.message, record, position)
+}
+
+/// Whether a withdrawal cannot wait for its entry: the ledger has failed to take it once, or it takes nothing and
+/// there is no Challenger whose status could remember that it was tried.
+fn goes_first(context: &Context<'_>) -> bool {
+    match context.candidate {
+        Some(candidate) => candidate.pending_withdrawal.is_some(),
+        None => context.snapshot.ledger.problem.is_some(),
+    }
+}
+
+/// Takes the traffic away and records it when the ledger is well. The decision itself is queued on the volume.
+fn traffic_first(context: &Context<'_>, end: End, position: Position) -> Plan {
+    let mut book = context.book.clone();
+    records::withdraw_life(&mut book, end.verdict(context.life.had_live_traffic), context.life.granted_at);
+    let Some(life) = book.life.clone() else {
+        return withdraw(context, end, position);
+    };
+    let withdrawn = Context {
+        snapshot: context.snapshot,
+        settings: context.settings,
+        book: &book,
+        life: &life,
+        candidate: context.candidate,
+        now: context.now,
+    };
+    let position = match taken_down(&withdrawn, position) {
+        ControlFlow::Break(plan) => return plan,
+        ControlFlow::Continue(position) => position,
+    };
+    match &context.snapshot.ledger.problem {
+        None => withdraw(context, end, position),
+        Some(_) if context.snapshot.deleting => {
+            let champion = Some(book.champion.name.as_str());
+            deletion::advance(
+                context.snapshot,
+                Some(context.settings),
+                Some(&book),
+                champion,
+                position,
+                context.now,
+            )
+        }
+        Some(problem) => {
+            let message = format!("The challenger has no traffic; its end waits for the ledger: {problem}");
+            Plan::wait(Step::Withdrawing, Reason::LedgerUnavailable, message, GLANCE * 4, position)
+        }
+    }
 }
 
 /// Grant [`Grant::Shadow`].
@@ -361,10 +412,26 @@ fn succession(context: &Context<'_>, position: Position) -> Pass<std::convert::I
 
 /// Grant [`Grant::Withdrawn`]: down, without a single condition that could keep traffic up.
 fn withdrawal(context: &Context<'_>, verdict: Verdict, position: Position) -> Pass<std::convert::Infallible> {
+    let position = taken_down(context, position)?;
+    let challenger = &context.life.revision.name;
+    let record = records::closed(context);
+    let message = format!("Revision {challenger} has no traffic and no pods");
+    ControlFlow::Break(Plan::record(
+        Step::Idle,
+        records::reason_of(verdict),
+        message,
+        record,
+        position,
+    ))
+}
+
+/// Brings the route back to the champion alone and the challenger's pods to none, one observed step at a time.
+fn taken_down(context: &Context<'_>, position: Position) -> Pass<Position> {
     let challenger = context.life.revision.name.clone();
     let mut position = position;
     let absent = context.snapshot.revision(&challenger).service_uid.is_none();
     if !absent && !route::is_written(context, &Split::ChampionOnly) {
+        position = failed_over(context, &challenger, position)?;
         let staged = Split::Staged {
             challenger: challenger.clone(),
         };
@@ -381,21 +448,42 @@ fn withdrawal(context: &Context<'_>, verdict: Verdict, position: Position) -> Pa
         Step::CleaningUp,
         position,
     )?;
-    let position = pods::scaled_down(context, &challenger, position)?;
-    let record = records::closed(context);
-    let message = format!("Revision {challenger} has no traffic and no pods");
-    ControlFlow::Break(Plan::record(
-        Step::Idle,
-        records::reason_of(verdict),
+    pods::scaled_down(context, &challenger, position)
+}
+
+/// A champion without a ready endpoint cannot take the traffic back: while that lasts, a challenger that had live
+/// traffic and can answer does. Neither evidence nor the ledger is asked.
+fn failed_over(context: &Context<'_>, challenger: &str, position: Position) -> Pass<Position> {
+    let ready = |name: &str| context.snapshot.revision(name).ready_endpoints;
+    let exposure = if context.life.had_live_traffic {
+        Exposure::HadLive
+    } else {
+        Exposure::NeverLive
+    };
+    let champion = &context.book.champion.name;
+    let Target::Challenger(because) = rollback_target(ready(champion), ready(challenger), exposure) else {
+        return ControlFlow::Continue(position);
+    };
+    let split = Split::FailedOver {
+        challenger: challenger.to_owned(),
+        because,
+    };
+    let (_, position) = route::settle(context, &split, Direction::Down, Step::Withdrawing, position)?;
+    let message = format!("Champion {champion} has no ready endpoint: {challenger} answers until it has one");
+    ControlFlow::Break(Plan::wait(
+        Step::Withdrawing,
+        Reason::NoHealthyBackend,
         message,
-        record,
+        GLANCE,
         position,
     ))
 }
 
 /// Waits until requests that were under way have had time to finish.
 fn drained(context: &Context<'_>, settled: Timestamp, position: Position) -> Pass<Position> {
-    let until = settled + span(context.settings.drain);
+    // Without a Challenger nothing remembers when the weight was seen at 0.
+    let since = if context.candidate.is_some() { settled } else { context.life.granted_at };
+    let until = since + span(context.settings.drain);
     if context.now >= until {
         return ControlFlow::Continue(position);
     }

@@ -10,6 +10,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use penin_api::foreign::HttpRoute;
 use penin_api::names::{ANNOTATION_ABORT, FINALIZER_CHALLENGER, FINALIZER_CYCLE, LABEL_CYCLE, LABEL_REVISION};
+use penin_api::v1alpha1::cycle::RevisionRole;
 use penin_api::v1alpha1::{Challenger, PeninCycle, PromotionGate};
 
 use super::book::Book;
@@ -105,14 +106,27 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
     snapshot.selector_conflicts = selector_conflicts(&snapshot, &services.items);
     if let (Ok(settings), Ok(None), Ok(target)) = (&snapshot.settings, &snapshot.book, &snapshot.target) {
         // Conflicts decide about adoption only; afterwards ours is the older route.
-        let others = Api::<HttpRoute>::all(client.clone()).list(&all).await?;
+        let others = other_routes(client, &routes_api, &all).await?;
         let intent = super::route::intent(&snapshot, settings, &target.revision.name, &Split::ChampionOnly);
-        snapshot.conflict = traffic::conflicts(&intent, snapshot.route.as_ref(), &others.items);
+        snapshot.conflict = traffic::conflicts(&intent, snapshot.route.as_ref(), &others);
     }
     Ok(snapshot)
 }
 
-fn key_of(cycle: &PeninCycle) -> Result<CycleKey, ObserveError> {
+/// Routes of all namespaces; of the cycle's own alone where the operator may read no others.
+async fn other_routes(
+    client: &Client,
+    own: &Api<HttpRoute>,
+    parameters: &ListParams,
+) -> Result<Vec<HttpRoute>, ObserveError> {
+    match Api::<HttpRoute>::all(client.clone()).list(parameters).await {
+        Ok(routes) => Ok(routes.items),
+        Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(own.list(parameters).await?.items),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn key_of(cycle: &PeninCycle) -> Result<CycleKey, ObserveError> {
     let namespace = cycle
         .namespace()
         .ok_or(ObserveError::Incomplete("the PeninCycle", "namespace"))?;
@@ -147,7 +161,7 @@ async fn target_of(client: &Client, namespace: &str, name: &str) -> Result<Resul
     }
 }
 
-fn resolve_target(object: &Deployment, key: &CycleKey, cycle: &PeninCycle) -> Result<Target, String> {
+pub(super) fn resolve_target(object: &Deployment, key: &CycleKey, cycle: &PeninCycle) -> Result<Target, String> {
     let revision = workload::resolve(object, &key.name, &[]).map_err(|error| error.to_string())?;
     Ok(Target {
         revision,
@@ -163,15 +177,21 @@ async fn stored_book(ledger: &LedgerService, key: &CycleKey) -> Result<Option<Bo
     }
 }
 
-fn remembered(cycle: &PeninCycle) -> Remembered {
+pub(super) fn remembered(cycle: &PeninCycle) -> Remembered {
     let status = cycle.status.as_ref();
     Remembered {
         cycle: status.and_then(|status| status.cycle).map(|cycle| cycle.get()),
         state_hash: status.and_then(|status| status.state_hash.clone()),
+        champion: status.and_then(|status| Some(status.champion.as_ref()?.revision.clone())),
+        former: status.and_then(|status| {
+            let mut revisions = status.revisions.iter();
+            let former = revisions.find(|revision| revision.role == RevisionRole::Previous)?;
+            Some(former.name.clone())
+        }),
     }
 }
 
-fn candidates(
+pub(super) fn candidates(
     challengers: &[Challenger],
     target: Result<&Deployment, &String>,
     key: &CycleKey,
@@ -230,7 +250,7 @@ fn candidate(
     })
 }
 
-fn revisions(
+pub(super) fn revisions(
     key: &CycleKey,
     deployments: &[Deployment],
     services: &[Service],
@@ -308,7 +328,7 @@ fn is_ours(key: &CycleKey, owners: &[k8s_openapi::apimachinery::pkg::apis::meta:
 }
 
 /// Services that would select pods of any revision that exists or is about to exist.
-fn selector_conflicts(snapshot: &Snapshot, services: &[Service]) -> Vec<String> {
+pub(super) fn selector_conflicts(snapshot: &Snapshot, services: &[Service]) -> Vec<String> {
     let target = snapshot.target.as_ref().ok().map(|target| &target.revision);
     let candidates = snapshot
         .candidates
