@@ -37,7 +37,8 @@ pub struct PeninCycleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub state_hash: Option<String>,
-    /// Revisions that were refused or taken back, newest last; they are not tried again.
+    /// Revisions that were refused or taken back, newest last. A new Challenger of the same template
+    /// is tried all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
