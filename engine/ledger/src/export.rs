@@ -57,19 +57,16 @@ pub fn sigstore_bundle(entry: &Entry) -> Value {
 /// # Errors
 /// See [`ExportError`].
 pub fn ndjson(source: &Source, range: std::ops::Range<u64>, output: &mut impl Write) -> Result<(), ExportError> {
-    for seq in range {
-        let Some(bytes) = source.entry_bytes(seq)? else {
-            break;
-        };
+    source.read(range, |seq, bytes| {
         let failed = |error| ExportError::Entry { seq, error };
-        let entry = Entry::decode(&bytes).map_err(failed)?;
+        let entry = Entry::decode(bytes).map_err(failed)?;
         let statement: Value = serde_json::from_slice(&entry.envelope.payload)
             .map_err(|e| failed(DecodeError::Statement(e.to_string())))?;
         let line = json!({ "leaf": entry.leaf, "seq": seq.to_string(), "statement": statement });
         serde_json::to_writer(&mut *output, &line).map_err(io::Error::from)?;
         output.write_all(b"\n")?;
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Copies the published files to `destination`: blobs, entry bundles, tiles, and last the checkpoint, so that

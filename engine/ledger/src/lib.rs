@@ -11,6 +11,7 @@ pub mod canonical;
 pub mod dsse;
 pub mod entry;
 pub mod export;
+pub mod generations;
 pub mod hash;
 pub mod health;
 pub mod keys;

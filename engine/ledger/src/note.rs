@@ -102,10 +102,11 @@ impl Checkpoint {
         verified.then_some(checkpoint).ok_or(NoteError::Unsigned)
     }
 
-    /// The size that a note claims, whoever signed it.
-    pub(crate) fn claimed_size(note: &[u8]) -> Option<u64> {
+    /// What a note claims, whoever signed it: to know what to ask for, never to believe it.
+    #[must_use]
+    pub fn claimed(note: &[u8]) -> Option<Self> {
         let (text, _) = split(note).ok()?;
-        Self::parse(text).ok().map(|checkpoint| checkpoint.size)
+        Self::parse(text).ok()
     }
 
     /// Reads the text of a checkpoint without any signature.

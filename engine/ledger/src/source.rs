@@ -47,8 +47,7 @@ impl Source {
         } else if directory.join("tile").is_dir() {
             From::Files
         } else {
-            let detail = format!("{}: no ledger here", directory.display());
-            return Err(StoreError::Damaged(detail).into());
+            return Err(StoreError::Absent(directory.display().to_string()).into());
         };
         Ok(Self {
             directory: directory.to_owned(),
@@ -127,6 +126,32 @@ impl Source {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// Calls `visit` with position and bytes of the entries of a range in order; ends early where one is missing.
+    /// Reads each bundle or page once: use it for more than a few entries. Memory does not grow with the range.
+    ///
+    /// # Errors
+    /// When an entry cannot be read, or what `visit` answers.
+    pub fn read<E: std::convert::From<ReadError>>(
+        &self,
+        range: Range<u64>,
+        mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        // The database counts in signed integers; there are never as many entries.
+        let range = range.start.min(u64::MAX >> 1)..range.end.min(u64::MAX >> 1);
+        let mut ended = None;
+        let scanned = self.scan(range, |entry| {
+            visit(entry.seq, entry.bytes).map_err(|error| {
+                ended = Some(error);
+                // Only ends the scan; the caller gets its own error.
+                StoreError::Io(String::new())
+            })
+        });
+        match (ended, scanned) {
+            (Some(error), _) => Err(error),
+            (None, scanned) => scanned.map_err(|error| ReadError::from(error).into()),
         }
     }
 

@@ -144,11 +144,15 @@ fn log_tools_accept_the_honest_log_and_refuse_forged_ones() {
     let honest = honest();
     let forged = [rewritten(), altered(honest.path(), flip_verdict)];
     assert_eq!(run(&go, &[honest.path()]), Answer::Accepted);
-    let tlog = |dir: &Path| run(&python, &[&script, Path::new("tlog"), dir]);
-    assert_eq!(tlog(honest.path()), Answer::Accepted);
+    let tlog = |name: &str, dir: &Path| run(&python, &[&script, Path::new(name), dir]);
+    for name in ["tlog", "aics"] {
+        assert_eq!(tlog(name, honest.path()), Answer::Accepted, "{name}");
+    }
     for dir in &forged {
         assert_eq!(run(&go, &[dir.path()]), Answer::Refused);
-        assert_eq!(tlog(dir.path()), Answer::Refused);
+        for name in ["tlog", "aics"] {
+            assert_eq!(tlog(name, dir.path()), Answer::Refused, "{name}");
+        }
     }
     // Proofs are checked too: one hash changed is enough.
     let bad = tempdir().unwrap();
@@ -158,6 +162,86 @@ fn log_tools_accept_the_honest_log_and_refuse_forged_ones() {
     proofs["inclusion"][2]["hashes"][1] = penin_ledger::Digest::ZERO.to_string().into();
     fs::write(bad.path().join("proofs.json"), proofs.to_string()).unwrap();
     assert_eq!(run(&go, &[bad.path()]), Answer::Refused);
+    assert_eq!(tlog("aics", bad.path()), Answer::Refused);
+}
+
+/// Entries up to `size`, the note then published, and the proof that it extends the first `old` entries.
+fn grown(dir: &Path, from: u64, size: u64, old: u64) -> Value {
+    let ledger = open(dir, MemoryAnchor::new(anchored(dir)), 1).unwrap();
+    for n in from.max(1)..size {
+        ledger.append(with_state(n + from)).wait().unwrap();
+    }
+    ledger.close();
+    let note = fs::read_to_string(dir.join("checkpoint")).unwrap();
+    let proof = Prover::new(Source::open(dir).unwrap()).consistency(old, size).unwrap();
+    json!({ "note": note, "size": size, "proof": proof.hashes })
+}
+
+/// The head of an anchor that kept up.
+fn anchored(dir: &Path) -> Option<penin_ledger::Head> {
+    let source = Source::open(dir).ok()?;
+    Some(penin_ledger::generations::end(&source).unwrap().head)
+}
+
+#[test]
+#[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
+fn a_witness_cosigns_the_honest_log_and_refuses_fork_and_rollback() {
+    let (honest, fork, dir) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
+    let small = grown(honest.path(), 0, 150, 150);
+    let story = json!({
+        "origin": common::ORIGIN,
+        "vkey": keys().verifiers().log.to_vkey(common::ORIGIN),
+        "small": small,
+        "large": grown(honest.path(), 150, SIZE, 150),
+        // Signed by the same key: what only somebody who saw both can notice.
+        "fork": grown(fork.path(), 0, SIZE - 1, 150),
+    });
+    fs::write(dir.path().join("witness.json"), story.to_string()).unwrap();
+    let (python, script) = (tools().join("python/bin/python"), scripts().join("witness.py"));
+    assert_eq!(run(&python, &[&script, dir.path()]), Answer::Accepted);
+}
+
+#[derive(serde::Deserialize)]
+struct Probe {
+    kind: String,
+    first: u64,
+    second: u64,
+    left: penin_ledger::Digest,
+    right: penin_ledger::Digest,
+    proof: Vec<penin_ledger::Digest>,
+    what: String,
+    holds: bool,
+}
+
+#[test]
+#[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
+fn good_and_bad_proofs_get_the_verdicts_of_the_merkle_library() {
+    use penin_ledger::tree::{verify_consistency, verify_inclusion};
+    let output = Command::new(tools().join("merklecases")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let (mut good, mut bad) = (0, 0);
+    for text in String::from_utf8(output.stdout).unwrap().lines() {
+        let probe: Probe = serde_json::from_str(text).unwrap();
+        let Probe {
+            first,
+            second,
+            left,
+            right,
+            proof,
+            ..
+        } = &probe;
+        let verdict = match probe.kind.as_str() {
+            "inclusion" => verify_inclusion(left, *first, *second, proof, right),
+            _ => verify_consistency(*first, left, *second, right, proof),
+        };
+        // From the empty tree that library compares no root; ours wants the empty tree's.
+        let expected = probe.holds
+            && (probe.kind == "inclusion" || probe.first != 0 || *left == penin_ledger::Digest::of(b""));
+        assert_eq!(verdict, expected, "{}: {text}", probe.what);
+        if verdict { good += 1 } else { bad += 1 }
+    }
+    println!("{good} good and {bad} bad proofs");
+    assert!(good > 1_000 && bad > 10_000);
 }
 
 #[test]

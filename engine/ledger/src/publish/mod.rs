@@ -154,8 +154,8 @@ impl Drop for Publisher {
 /// after the flush. Their content is compared with the record by the first pass.
 fn full_bundles(directory: &Path) -> u64 {
     let note = PublishedCopy::new(directory).checkpoint().ok().flatten();
-    note.and_then(|note| Checkpoint::claimed_size(&note))
-        .map_or(0, |size| size / TILE_WIDTH)
+    note.and_then(|note| Checkpoint::claimed(&note))
+        .map_or(0, |claimed| claimed.size / TILE_WIDTH)
 }
 
 fn run(mailbox: &Mailbox, directory: &Path) {

@@ -20,6 +20,9 @@ const PAGE: u32 = 256;
 /// A failure of the storage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
+    /// There is no ledger at this place.
+    #[error("{0}: no ledger here")]
+    Absent(String),
     /// No space; the transaction was rolled back and nothing is unknown.
     #[error("no space left on the ledger's volume")]
     Full,
@@ -64,7 +67,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let reason = match &error {
             StoreError::Full => Reason::StorageFull,
-            StoreError::Io(_) => Reason::StorageFailed,
+            StoreError::Absent(_) | StoreError::Io(_) => Reason::StorageFailed,
             StoreError::Damaged(_) => Reason::Damaged,
             StoreError::UnknownFormat(_) => Reason::UnknownFormat,
             StoreError::HeadMoved => Reason::RolledBack,

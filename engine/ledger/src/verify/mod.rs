@@ -17,6 +17,7 @@ use crate::note::Checkpoint;
 use crate::policy::Policy;
 use crate::reader::ReadError;
 use crate::source::Source;
+use crate::store::StoreError;
 use crate::tree::Frontier;
 use chunk::{CHUNK, Checked, Depth};
 use schedule::Schedule;
@@ -148,14 +149,12 @@ impl Report {
 /// checkpoint, the published copy, and the anchor when one is given. Memory does not grow with the ledger.
 ///
 /// # Errors
-/// When the ledger cannot be read at all. Damage that can be read around is a finding.
+/// When there is no ledger, or its files cannot be read. Damage is a finding.
 pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Report, ReadError> {
-    let source = Source::open(directory)?;
-    let size = source.size()?;
     let mut report = Report {
         verdict: Verdict::Ok,
         origin: String::new(),
-        size,
+        size: 0,
         root: Digest::ZERO,
         keys_pinned: options.policy.is_some(),
         anchored: options.anchor.is_some(),
@@ -165,21 +164,33 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Report, R
         findings: Vec::new(),
         more_findings: 0,
     };
-    let schedule = Schedule::read(&source, options.policy, &mut report)?;
+    match check(directory, options, &mut report) {
+        // Too damaged to go on: that is what was to be found out.
+        Err(ReadError::Store(StoreError::Damaged(detail))) => report.tampered(None, detail),
+        checked => checked?,
+    }
+    Ok(report)
+}
+
+fn check(directory: &Path, options: &VerifyOptions<'_>, report: &mut Report) -> Result<(), ReadError> {
+    let source = Source::open(directory)?;
+    let size = source.size()?;
+    report.size = size;
+    let schedule = Schedule::read(&source, options.policy, report)?;
     schedule.origin().clone_into(&mut report.origin);
-    let checkpoint = read_checkpoint(&source, &schedule, &mut report)?;
+    let checkpoint = read_checkpoint(&source, &schedule, report)?;
     let mut marks = Marks::default();
     marks.want(options.anchor.map(|head| head.size));
     marks.want(checkpoint.as_ref().map(|checkpoint| checkpoint.size));
-    let frontier = walk(directory, size, options, &schedule, &mut marks, &mut report)?;
+    let frontier = walk(directory, size, options, &schedule, &mut marks, report)?;
     report.root = frontier.root();
-    compare_heads(options.anchor, checkpoint.as_ref(), &marks, &mut report);
+    compare_heads(options.anchor, checkpoint.as_ref(), &marks, report);
     if source.is_database() {
-        published::compare(&source, checkpoint.map_or(0, |c| c.size), &mut report)?;
+        published::compare(&source, checkpoint.map_or(0, |c| c.size), report)?;
     } else {
-        published::check_tiles(&source, &mut report)?;
+        published::check_tiles(&source, report)?;
     }
-    Ok(report)
+    Ok(())
 }
 
 /// Roots at the sizes that something outside claims.
@@ -211,10 +222,7 @@ impl Marks {
 }
 
 fn read_checkpoint(source: &Source, schedule: &Schedule, report: &mut Report) -> Result<Option<Checkpoint>, ReadError> {
-    let note = source
-        .copy()
-        .checkpoint()
-        .map_err(|e| crate::store::StoreError::Io(e.to_string()))?;
+    let note = source.copy().checkpoint().map_err(|e| StoreError::Io(e.to_string()))?;
     let Some(note) = note else {
         if !source.is_database() {
             report.incomplete(None, "there is no checkpoint");

@@ -2,6 +2,7 @@
 
 Usage: verify.py CHECK DIR, where CHECK is
   tlog       tlog-scales: checkpoint signature, root from tiles, entries, own inclusion and consistency proofs
+  aics       aics-tlog: checkpoint signature, every tile and bundle against the root, proofs made from tiles
   dsse       securesystemslib: the signature of every entry
   statement  in-toto-attestation: every statement is valid
   canonical  rfc8785: every statement is canonical JSON
@@ -12,6 +13,7 @@ import json
 import pathlib
 import sys
 
+import aics_tlog
 import rfc8785
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from google.protobuf import json_format
@@ -56,6 +58,35 @@ def tlog(directory):
             raise Refused(f"entry {index} is not in the tree")
 
 
+def aics(directory):
+    key = aics_tlog.parse_vkey((directory / "keys/log.vkey").read_text().strip())
+    note = aics_tlog.parse_note((directory / "checkpoint").read_bytes())
+    result = aics_tlog.verify_checkpoint(note, key, expected_origin=key.name)
+    if not result.ok:
+        raise Refused(result.error)
+    tiles = aics_tlog.FileSystemTileReader(directory)
+    aics_tlog.audit_tiles(tiles, result.size, result.root)
+    for index in (0, 1, 7, 255, 256, result.size - 1):
+        proof = aics_tlog.inclusion_proof_from_tiles(tiles, index, result.size)
+        leaf = aics_tlog.read_entry(tiles, index, result.size)
+        if not aics_tlog.verify_leaf_inclusion(leaf, index, result.size, proof, result.root):
+            raise Refused(f"entry {index} is not in the tree")
+    # The writer's own proofs, by this verifier.
+    proofs = json.loads((directory / "proofs.json").read_text())
+    if not proofs["inclusion"] or not proofs["consistency"]:
+        raise Refused("there are no proofs")
+    for proof in proofs["inclusion"]:
+        path = [bytes.fromhex(hash) for hash in proof["hashes"]]
+        leaf, root = bytes.fromhex(proof["leaf"]), bytes.fromhex(proof["root"])
+        if not aics_tlog.verify_inclusion(leaf, proof["index"], proof["size"], path, root):
+            raise Refused(f"inclusion proof of entry {proof['index']}")
+    for proof in proofs["consistency"]:
+        path = [bytes.fromhex(hash) for hash in proof["hashes"]]
+        roots = bytes.fromhex(proof["oldRoot"]), bytes.fromhex(proof["newRoot"])
+        if not aics_tlog.verify_consistency(proof["old"], proof["new"], *roots, path):
+            raise Refused(f"consistency proof from {proof['old']}")
+
+
 def dsse(directory):
     pem = (directory / "keys/attestation.pub.pem").read_bytes()
     public = load_pem_public_key(pem)
@@ -83,7 +114,7 @@ def canonical(directory):
             raise Refused(f"entry {index} is not canonical")
 
 
-CHECKS = {check.__name__: check for check in (tlog, dsse, statement, canonical)}
+CHECKS = {check.__name__: check for check in (tlog, aics, dsse, statement, canonical)}
 
 if len(sys.argv) != 3 or sys.argv[1] not in CHECKS:
     print(__doc__, file=sys.stderr)

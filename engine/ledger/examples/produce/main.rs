@@ -5,20 +5,23 @@
 //! DIR gets the database, tiles, bundles, blobs and checkpoint, and beside them `policy.json`, `anchor.json` and
 //! `keys/`. Equal arguments give equal entries. The private keys are derived from the seed: for exercises only.
 
+mod cycles;
+
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use cycles::Cycles;
 use penin_ledger::keys::Keys;
-use penin_ledger::{
-    Blob, CycleRef, Digest, Draft, FileAnchor, Kind, Ledger, Options, Policy, StateUpdate, Subject, Ticket,
-};
+use penin_ledger::{CycleRef, Digest, Draft, FileAnchor, Kind, Ledger, Options, Policy, StateUpdate, Subject, Ticket};
 use serde_json::{Value, json};
 
 const USAGE: &str = "usage: produce --dir DIR --entries N --seed S";
 /// 2026-09-21T14:13:20Z.
 const START_MS: i64 = 1_790_000_000_000;
+/// Entries of one workload, from its adoption on.
+const WORKLOAD: u64 = 500;
 /// Tickets that wait at a time: enough for group commit, few enough for memory.
 const WINDOW: usize = 512;
 
@@ -72,6 +75,7 @@ fn produce(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     options.holder = "produce".into();
     let ledger = Ledger::open(dir, keys, Box::new(anchor), 1, options)?;
     let mut window: std::collections::VecDeque<Ticket> = std::collections::VecDeque::new();
+    let mut cycles = Cycles::start()?;
     // The first entry is GENESIS.
     for n in 1..arguments.entries {
         if window.len() == WINDOW
@@ -79,7 +83,10 @@ fn produce(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         {
             oldest.wait()?;
         }
-        window.push_back(ledger.append(entry(arguments.seed, n)));
+        if n % WORKLOAD == 1 {
+            cycles = Cycles::start()?;
+        }
+        window.push_back(ledger.append(entry(&mut cycles, arguments.seed, n)?));
     }
     for ticket in window {
         ticket.wait()?;
@@ -116,13 +123,13 @@ fn write_keys(dir: &Path, keys: &Keys, origin: &str) -> Result<(), Box<dyn Error
 }
 
 /// Entry `n`: the course of a challenger's life, over and over.
-fn entry(seed: u64, n: u64) -> Draft {
+fn entry(cycles: &mut Cycles, seed: u64, n: u64) -> Result<Draft, Box<dyn Error>> {
     let course = [
         Kind::Config,
         Kind::Intent,
         Kind::GateEval,
         Kind::GateEval,
-        Kind::PromoteAttest,
+        Kind::GateEval,
         Kind::Outcome,
         Kind::GateEval,
         Kind::Rollback,
@@ -142,31 +149,27 @@ fn entry(seed: u64, n: u64) -> Draft {
     };
     let offset = i64::try_from(n).unwrap_or(0) * 1_000;
     let mut draft = Draft::new(kind, subject, START_MS + offset);
-    draft.cycle = Some(CycleRef {
-        name: "shop/ranker".into(),
-        uid: "7a0f6c5e-1d52-4a3b-9d0e-2f1f6f6b8c11".into(),
-    });
+    let workload = (n - 1) / WORKLOAD;
+    let uid = format!("7a0f6c5e-1d52-4a3b-9d0e-{workload:012x}");
     draft.trace_id = noise(seed, n, "trace").to_string().chars().take(32).collect();
-    if let Value::Object(body) = body(seed, n, kind) {
+    if n % WORKLOAD == 1 {
+        draft.kind = Kind::Adopt;
+        draft.body.insert("stateHash".into(), cycles.state_hash()?.into());
+    } else if kind == Kind::GateEval {
+        cycles.record(&mut draft, |_| {})?;
+        // What the operator remembers of the workload, in the same transaction.
+        draft.state = vec![StateUpdate {
+            key: format!("cycle/{uid}"),
+            value: json!({ "life": life.to_string() }).to_string().into_bytes(),
+        }];
+    } else if let Value::Object(body) = body(seed, n, kind) {
         draft.body = body;
     }
-    if kind == Kind::GateEval {
-        draft.content_hashes = vec![noise(seed, n, "event")];
-        draft.blobs = vec![Blob {
-            name: "evidence".into(),
-            media_type: "application/json".into(),
-            content: json!({ "samples": "1000", "snapshot": noise(seed, n / 2, "evidence") })
-                .to_string()
-                .into_bytes(),
-        }];
-    }
-    if kind == Kind::PromoteAttest {
-        draft.state = vec![StateUpdate {
-            key: "engine/shop/ranker".into(),
-            value: json!({ "cycle": life.to_string() }).to_string().into_bytes(),
-        }];
-    }
-    draft
+    draft.cycle = Some(CycleRef {
+        name: format!("shop/ranker-{workload}"),
+        uid,
+    });
+    Ok(draft)
 }
 
 fn noise(seed: u64, n: u64, what: &str) -> Digest {
@@ -174,19 +177,7 @@ fn noise(seed: u64, n: u64, what: &str) -> Digest {
 }
 
 fn body(seed: u64, n: u64, kind: Kind) -> Value {
-    let fraction = |what| f64::from(noise(seed, n, what).as_bytes()[0]) / 256.0;
     match kind {
-        Kind::GateEval | Kind::PromoteAttest => json!({
-            "decision": if kind == Kind::PromoteAttest { "Promote" } else { "Hold" },
-            "gates": [
-                { "name": "rho", "status": "Pass", "threshold": 1, "value": 0.5 + fraction("rho") / 4.0 },
-                { "name": "ece", "status": "Pass", "threshold": 0.03, "value": fraction("ece") / 100.0 },
-                { "name": "caosPlus", "status": "Pass", "threshold": 1.02, "value": 1.02 + fraction("caos") },
-            ],
-            "postState": noise(seed, n + 1, "state"),
-            "preState": noise(seed, n, "state"),
-            "rng": { "algorithm": "chacha20", "seed": u64::MAX.to_string(), "wordPos": n.to_string() },
-        }),
         Kind::Outcome => json!({ "observedGeneration": "7", "share": 0.05, "weight": n % 6 }),
         Kind::Rollback | Kind::Rejection => {
             json!({ "causes": ["errorRate"], "reason": "ρ über der Schwelle" })
