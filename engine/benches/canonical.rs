@@ -2,6 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     missing_docs,
     reason = "a benchmark that cannot prepare its data must stop"
 )]
@@ -31,7 +32,7 @@ fn one_event(c: &mut Criterion) {
     let mut group = c.benchmark_group("canonical");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     group.bench_function("serde_json, not canonical", |b| {
-        b.iter(|| serde_json::to_vec(black_box(&outcome)).unwrap())
+        b.iter(|| serde_json::to_vec(black_box(&outcome)).unwrap());
     });
     group.bench_function("serde_json_canonicalizer", |b| {
         b.iter(|| serde_json_canonicalizer::to_vec(black_box(&outcome)).unwrap());
@@ -39,7 +40,7 @@ fn one_event(c: &mut Criterion) {
     group.bench_function("canonical", |b| b.iter(|| canonical(black_box(&outcome)).unwrap()));
     group.bench_function("SHA-256 of the bytes", |b| b.iter(|| Digest::of(black_box(&bytes))));
     group.bench_function("content_hash", |b| {
-        b.iter(|| content_hash(black_box(&outcome)).unwrap())
+        b.iter(|| content_hash(black_box(&outcome)).unwrap());
     });
     group.bench_function("Event::new", |b| {
         b.iter(|| Event::new(EventType::MasterEq, 1, black_box(&outcome), outcome.rng_after).unwrap());

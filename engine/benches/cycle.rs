@@ -5,6 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     missing_docs,
     reason = "a benchmark that cannot prepare its data must stop"
 )]
@@ -94,7 +95,7 @@ fn phases(c: &mut Criterion) {
         b.iter(|| coherence::score(&input.modules.unwrap(), &config.coherence.weights));
     });
     group.bench_function("04 guard", |b| {
-        b.iter(|| guard::evaluate(config, black_box(&guard_input)))
+        b.iter(|| guard::evaluate(config, black_box(&guard_input)));
     });
     group.bench_function("05 linf", |b| {
         b.iter(|| {
@@ -142,7 +143,7 @@ fn phases(c: &mut Criterion) {
         });
     });
     group.bench_function("09 promotion gates", |b| {
-        b.iter(|| gates::evaluate(&config.gates, black_box(&values)))
+        b.iter(|| gates::evaluate(&config.gates, black_box(&values)));
     });
     group.bench_function("13 advisory scores", |b| {
         let (reference, next) = (Num::from(outcome.scores.linf_reference), Num::new(outcome.scores.linf));

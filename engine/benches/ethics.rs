@@ -118,10 +118,10 @@ fn report(c: &mut Criterion) {
     };
     let mut group = c.benchmark_group("ethics.evaluate");
     group.bench_function("report", |b| {
-        b.iter(|| evaluate(&plain, black_box(&accumulator), 1, 1).unwrap())
+        b.iter(|| evaluate(&plain, black_box(&accumulator), 1, 1).unwrap());
     });
     group.bench_function("report with 1000 replicates", |b| {
-        b.iter(|| evaluate(&bootstrap, black_box(&accumulator), 1, 1).unwrap())
+        b.iter(|| evaluate(&bootstrap, black_box(&accumulator), 1, 1).unwrap());
     });
     group.bench_function("merge", |b| {
         b.iter_batched_ref(

@@ -171,7 +171,7 @@ pub fn solve(mdp: &Mdp, options: &Options) -> Result<Solution, MdpError> {
         state: None,
         action: None,
     };
-    let gamma = unit(options.gamma)
+    let gamma = check(options.gamma, 0.0, 1.0, 0.0)
         .ok()
         .filter(|gamma| *gamma < 1.0)
         .ok_or(whole(Fault::BadGamma))?;

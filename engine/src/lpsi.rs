@@ -22,8 +22,8 @@ use crate::num::{Code, Num, check, nonneg, unit};
 const WINDOW: usize = 10;
 /// Largest reported growth of risk between two points.
 const MAX_OBSERVED: f64 = 1e6;
-/// Passes that [`contract`] makes at most, whatever was asked for.
-pub const MAX_PASSES: u64 = 100;
+/// Passes that [`contract`] makes at most, whatever was asked for; a hundred times what a configuration admits.
+pub const MAX_PASSES: u64 = 10_000;
 
 /// A projected risk profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

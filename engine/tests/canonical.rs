@@ -7,8 +7,11 @@
     missing_docs
 )]
 
+mod effort;
+
 use std::collections::BTreeMap;
 
+use effort::effort;
 use penin_engine::EngineError;
 use penin_engine::event::{Digest, Event, EventType, canonical, content_hash};
 use penin_engine::num::Code;
@@ -46,7 +49,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(effort(1024))]
 
     #[test]
     fn any_json_is_written_as_the_reference_writes_it(value in any_json()) {

@@ -7,6 +7,9 @@
     missing_docs
 )]
 
+mod effort;
+
+use effort::effort;
 use penin_engine::config::{Config, Settings, from_classic};
 use penin_engine::event::{canonical, content_hash};
 use penin_engine::{ConfigError, EngineError};
@@ -73,7 +76,7 @@ fn junk() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(effort(512))]
 
     #[test]
     fn any_document_is_judged_and_valid_ones_round_trip(changes in prop::collection::vec((prop::sample::select(all_leaves()), junk()), 0..4)) {

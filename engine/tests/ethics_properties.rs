@@ -14,143 +14,21 @@
     reason = "tests count small numbers and compare exact results"
 )]
 
+mod effort;
+mod samples;
 mod support;
 
+use effort::effort;
 use penin_engine::config::EthicsConfig;
-use penin_engine::ethics::{
-    Accumulator, Batch, BinCounts, Counts, EthicsReason, Evaluation, GroupCounts, Groups, Keys, MetricStatus, NO_GROUP,
-    Sample, bin_index, evaluate, from_counts,
-};
+use penin_engine::ethics::{Accumulator, Batch, EthicsReason, Evaluation, Groups, Keys, MetricStatus, evaluate};
 use penin_engine::num::Num;
 use proptest::prelude::*;
-use serde_json::json;
+use samples::{NAMES, Row, as_batch, judged, lenient, one_by_one, rows, usable};
 use support::any_f64;
 
-const NAMES: [&str; 4] = ["north", "south", "ost", "süd"];
-
-#[derive(Debug, Clone, Copy)]
-struct Row {
-    p: f64,
-    prediction: bool,
-    label: bool,
-    /// Index into the names; the number of names stands for no group.
-    group: usize,
-    key: u64,
-}
-
-impl Row {
-    fn sample<'a>(&self, names: &[&'a str]) -> Sample<'a> {
-        Sample {
-            prob: Num::new(self.p),
-            prediction: self.prediction,
-            label: self.label,
-            group: names.get(self.group).copied(),
-            key: self.key,
-        }
-    }
-}
-
-fn rows(p: impl Strategy<Value = f64>, groups: usize, count: usize) -> impl Strategy<Value = Vec<Row>> {
-    let row = (p, any::<bool>(), any::<bool>(), 0..groups, any::<u64>());
-    let row = row.prop_map(|(p, prediction, label, group, key)| Row {
-        p,
-        prediction,
-        label,
-        group,
-        key,
-    });
-    prop::collection::vec(row, 0..count)
-}
-
-fn usable() -> impl Strategy<Value = f64> {
-    prop_oneof![4 => 0.0..=1.0_f64, 1 => (0_u32..=1000).prop_map(|k| f64::from(k) / 1000.0)]
-}
-
-fn one_by_one(rows: &[Row], names: &[&str], bins: usize) -> Accumulator {
-    let mut accumulator = Accumulator::new(bins);
-    for row in rows {
-        accumulator.add(&row.sample(names));
-    }
-    accumulator
-}
-
-fn as_batch(rows: &[Row], names: &[&str], bins: usize) -> Accumulator {
-    let probs: Vec<f64> = rows.iter().map(|row| row.p).collect();
-    let predictions: Vec<bool> = rows.iter().map(|row| row.prediction).collect();
-    let labels: Vec<bool> = rows.iter().map(|row| row.label).collect();
-    let keys: Vec<u64> = rows.iter().map(|row| row.key).collect();
-    let code = |row: &Row| {
-        names
-            .get(row.group)
-            .map_or(NO_GROUP, |_| u16::try_from(row.group).unwrap())
-    };
-    let codes: Vec<u16> = rows.iter().map(code).collect();
-    let mut accumulator = Accumulator::new(bins);
-    accumulator.add_batch(&Batch {
-        probs: &probs,
-        predictions: &predictions,
-        labels: &labels,
-        groups: Groups::Interned { names, codes: &codes },
-        keys: Keys::Each(&keys),
-    });
-    accumulator
-}
-
-fn lenient() -> EthicsConfig {
-    EthicsConfig {
-        min_samples: 10,
-        group_min_samples: 1,
-        ..EthicsConfig::default()
-    }
-}
-
-fn judged(accumulator: &Accumulator) -> Evaluation {
-    evaluate(
-        &EthicsConfig {
-            bins: accumulator.bins() as u64,
-            ..lenient()
-        },
-        accumulator,
-        1,
-        2,
-    )
-    .unwrap()
-}
-
-/// The counters that a pod would export for the rows.
-fn exported(rows: &[Row], names: &[&str], bins: usize) -> Counts {
-    let fixed = |x: f64| (x * f64::from(1 << 20)).round_ties_even() as u64;
-    let mut counts = Counts {
-        bins: vec![BinCounts::default(); bins],
-        sum_squared_error: Some(0),
-        groups: names
-            .iter()
-            .map(|name| GroupCounts {
-                name: (*name).to_owned(),
-                ..GroupCounts::default()
-            })
-            .collect(),
-    };
-    for row in rows {
-        let bin = &mut counts.bins[bin_index(row.p, bins)];
-        bin.samples += 1;
-        bin.positives += u64::from(row.label);
-        bin.sum_prob += fixed(row.p);
-        let error = row.p - f64::from(u8::from(row.label));
-        counts.sum_squared_error = counts.sum_squared_error.map(|sum| sum + fixed(error * error));
-        if let Some(group) = counts.groups.get_mut(row.group) {
-            *match (row.prediction, row.label) {
-                (true, true) => &mut group.true_positives,
-                (true, false) => &mut group.false_positives,
-                (false, false) => &mut group.true_negatives,
-                (false, true) => &mut group.false_negatives,
-            } += 1;
-        }
-    }
-    counts
-}
-
 proptest! {
+    #![proptest_config(effort(256))]
+
     #[test]
     fn any_split_and_any_order_give_the_same_bits(
         rows in rows(any_f64(), 5, 200), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4), seed: u64,
@@ -234,24 +112,6 @@ proptest! {
             report.evidence_digest = penin_engine::event::Digest::ZERO;
         }
         prop_assert_eq!(report, renamed);
-    }
-
-    #[test]
-    fn exported_counters_give_the_same_report(rows in rows(usable(), 3, 200)) {
-        let samples = judged(&one_by_one(&rows, &NAMES, 15)).report;
-        let counters = from_counts(&lenient(), &exported(&rows, &NAMES, 15)).unwrap().report;
-        let resolution = 0.5 / f64::from(1 << 20) + 1e-12;
-        for (exact, counted) in [(samples.ece, counters.ece), (samples.mce, counters.mce), (samples.brier, counters.brier)] {
-            prop_assert_eq!(exact.reason, counted.reason);
-            prop_assert!((exact.value - counted.value).abs() <= resolution);
-        }
-        prop_assert_eq!(samples.rho_bias, counters.rho_bias);
-        prop_assert_eq!(samples.fairness, counters.fairness);
-        prop_assert_eq!(samples.equalized_odds, counters.equalized_odds);
-        prop_assert_eq!(samples.groups, counters.groups);
-        prop_assert_eq!(samples.samples, counters.samples);
-        prop_assert!(!counters.adaptive_ece.is_measured());
-        prop_assert_eq!(counters.intervals, None);
     }
 
     #[test]
@@ -388,115 +248,6 @@ fn columns_of_different_length_are_bad_for_good() {
     ] {
         assert!(!broken.is_consistent());
     }
-}
-
-#[test]
-fn counters_that_no_samples_can_produce_are_bad_evidence() {
-    let good = {
-        let mut counts = exported(&[], &["a", "b"], 15);
-        counts.bins[3] = BinCounts {
-            samples: 200,
-            positives: 50,
-            sum_prob: 45 << 20,
-        };
-        counts.sum_squared_error = Some(30 << 20);
-        for group in &mut counts.groups {
-            *group = GroupCounts {
-                true_positives: 15,
-                false_negatives: 10,
-                false_positives: 15,
-                true_negatives: 60,
-                ..group.clone()
-            };
-        }
-        counts
-    };
-    let reason = |change: &dyn Fn(&mut Counts)| {
-        let mut counts = good.clone();
-        change(&mut counts);
-        let report = from_counts(&EthicsConfig::default(), &counts).unwrap().report;
-        (report.ece.reason, report.rho_bias.reason)
-    };
-    let both = |reason| (Some(reason), Some(reason));
-    assert_eq!(reason(&|_| {}), (None, None));
-    assert_eq!(reason(&|c| c.bins[3].positives = 201), both(EthicsReason::OutOfRange));
-    assert_eq!(
-        reason(&|c| c.bins[3].sum_prob = (200 << 20) + 1),
-        both(EthicsReason::OutOfRange)
-    );
-    assert_eq!(
-        reason(&|c| c.bins[0].samples = u64::MAX),
-        both(EthicsReason::OutOfRange)
-    );
-    assert_eq!(
-        reason(&|c| c.groups[0].true_negatives = 1 << 60),
-        both(EthicsReason::OutOfRange)
-    );
-    assert_eq!(
-        reason(&|c| c.sum_squared_error = Some(201 << 20)),
-        both(EthicsReason::OutOfRange)
-    );
-    assert_eq!(
-        reason(&|c| c.groups[1].name = "a".to_owned()),
-        both(EthicsReason::OutOfRange)
-    );
-    assert_eq!(
-        reason(&|c| c.groups[0].true_negatives = 61),
-        both(EthicsReason::LengthMismatch)
-    );
-    assert_eq!(
-        reason(&|c| c.groups[0].true_negatives = 59),
-        (None, Some(EthicsReason::MissingGroup))
-    );
-    assert_eq!(reason(&|c| c.groups.clear()), (None, Some(EthicsReason::NoGroups)));
-    assert!(
-        from_counts(
-            &EthicsConfig {
-                bins: 10,
-                ..EthicsConfig::default()
-            },
-            &good
-        )
-        .is_err()
-    );
-}
-
-#[test]
-fn what_counters_do_not_contain_is_said() {
-    let config = support::config(&json!({"ethics": {"bootstrap": {"replicates": 50, "gateOnBound": true}}}));
-    let rows: Vec<Row> = (0..200_u32)
-        .map(|i| Row {
-            p: f64::from(i) / 200.0,
-            prediction: i % 2 == 0,
-            label: i % 3 == 0,
-            group: (i % 2) as usize ^ (i / 7 % 2) as usize,
-            key: 0,
-        })
-        .collect();
-    let mut counts = exported(&rows, &["a", "b"], 15);
-    counts.sum_squared_error = None;
-    let Evaluation { report, gate } = from_counts(&config.ethics, &counts).unwrap();
-    assert_eq!(report.brier.reason, Some(EthicsReason::NotExported));
-    assert_eq!(report.adaptive_ece.reason, Some(EthicsReason::NotExported));
-    assert!(report.ece.is_measured());
-    for gated in [gate.ece, gate.rho_bias, gate.fairness] {
-        assert_eq!(gated.unknown, Some(EthicsReason::MissingInterval));
-    }
-    assert_ne!(
-        report.evidence_digest,
-        from_counts(&config.ethics, &exported(&rows, &["a", "b"], 15))
-            .unwrap()
-            .report
-            .evidence_digest
-    );
-    let waived = support::config(&json!({"ethics": {"calibrationPolicy": "notApplicable"}}));
-    counts.bins.clear();
-    let report = from_counts(&waived.ethics, &counts).unwrap().report;
-    assert_eq!((report.samples, report.ece.status), (200, MetricStatus::NotApplicable));
-    assert!(report.rho_bias.is_measured());
-    assert!(from_counts(&config.ethics, &counts).is_err());
-    let text = serde_json::to_string(&counts).unwrap();
-    assert_eq!(serde_json::from_str::<Counts>(&text).unwrap(), counts);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Properties of the league and the router over arbitrary observations and commands.
+//! Properties of the league over arbitrary observations and commands.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -6,36 +6,25 @@
     clippy::indexing_slicing,
     missing_docs
 )]
-#![allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    clippy::float_cmp,
-    reason = "tests count small numbers and compare exact results"
-)]
 
+mod effort;
 mod support;
 
+use effort::effort;
 use penin_engine::EngineError;
-use penin_engine::config::{Config, SequentialConfig, SequentialMode};
+use penin_engine::config::Config;
 use penin_engine::decision::{Cause, Decision};
 use penin_engine::gates::{Gate, GateName, GateStatus, LeagueVerdict};
 use penin_engine::league::{
-    Applied, Arm, Assessment, AssessmentReason, BUCKETS, Command, Contender, ErrorCount, Histogram, LeagueStage,
-    LeagueState, MAX_MICROSECONDS, MannWhitney, Observation, apply, assess, bucket, bucket_upper, compare_error_rates,
-    confidence_sequence, deploy, mann_whitney, rank, register, rollback, route, tick,
+    Applied, Arm, Assessment, AssessmentReason, BUCKETS, Command, Histogram, LeagueStage, LeagueState, Observation,
+    apply, assess, deploy, register, rollback, tick,
 };
 use penin_engine::num::{Code, Num, U64String};
-use penin_engine::router::{BudgetReason, Ledger, Response, score};
 use proptest::prelude::*;
 use serde_json::json;
-use support::{any_f64, default_config};
+use support::{default_config, evidence};
 
 const START: u64 = 1_000_000;
-
-fn evidence() -> impl Strategy<Value = Num> {
-    prop_oneof![9 => any_f64().prop_map(Num::new), 1 => Just(Num::MISSING)]
-}
 
 fn arm() -> impl Strategy<Value = Arm> {
     let counts = prop_oneof![0_u64..2000, Just(u64::MAX)];
@@ -134,6 +123,8 @@ fn in_stage(config: &Config, stage: LeagueStage) -> LeagueState {
 const STAGES: [LeagueStage; 3] = [LeagueStage::Shadow, LeagueStage::Canary, LeagueStage::Watch];
 
 proptest! {
+    #![proptest_config(effort(256))]
+
     #[test]
     fn whatever_is_commanded_the_league_stays_sound(
         steps in prop::collection::vec((0_u8..5, prop::sample::select(Decision::ALL.to_vec()), 0_u64..900_000, observation(), evidence()), 1..40),
@@ -205,147 +196,6 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Assessment>(&text).unwrap(), assessment.clone());
         prop_assert_eq!(LeagueVerdict::from(&assessment).status, Some(assessment.status));
     }
-
-    #[test]
-    fn confidence_sequences_contain_the_rate_and_shrink(trials in 1_u64..5_000_000, share in 0.0..=1.0_f64, alpha in 0.0001..0.2_f64) {
-        let events = ((trials as f64) * share) as u64;
-        let [lower, upper] = confidence_sequence(events, trials, alpha);
-        let rate = events as f64 / trials as f64;
-        prop_assert!(0.0 <= lower && lower <= rate && rate <= upper && upper <= 1.0);
-        let [more_lower, more_upper] = confidence_sequence(events * 100, trials * 100, alpha);
-        prop_assert!(more_upper - more_lower < upper - lower || trials * 100 > 1_000_000_000);
-        let [wide_lower, wide_upper] = confidence_sequence(events, trials, alpha / 10.0);
-        prop_assert!(wide_lower <= lower && upper <= wide_upper);
-        let [mirror_lower, mirror_upper] = confidence_sequence(trials - events, trials, alpha);
-        prop_assert!((mirror_lower - (1.0 - upper)).abs() < 1e-9 && (mirror_upper - (1.0 - lower)).abs() < 1e-9);
-    }
-
-    #[test]
-    fn more_errors_never_help_the_challenger(samples in 1_u64..5000, errors in 0_u64..5000, more in 0_u64..500, champion in 0_u64..9000) {
-        let errors = errors.min(samples);
-        let worse = (errors + more).min(samples);
-        let champion = ErrorCount { errors: champion / 20, samples: champion };
-        for mode in [SequentialMode::Harm, SequentialMode::NonInferior] {
-            let test = SequentialConfig { mode, ..SequentialConfig::default() };
-            let status = |errors| compare_error_rates(&test, ErrorCount { errors, samples }, champion).status.unwrap();
-            prop_assert!(status(errors) != GateStatus::Fail || status(worse) == GateStatus::Fail);
-            prop_assert!(status(worse) != GateStatus::Pass || status(errors) == GateStatus::Pass);
-        }
-        let off = SequentialConfig { mode: SequentialMode::Off, ..SequentialConfig::default() };
-        prop_assert_eq!(compare_error_rates(&off, ErrorCount { errors, samples }, champion).status, None);
-    }
-
-    #[test]
-    fn buckets_hold_their_values(v in prop_oneof![0_u64..5000, 0..=MAX_MICROSECONDS, any::<u64>()]) {
-        let bucket = bucket(v);
-        let v = v.min(MAX_MICROSECONDS);
-        prop_assert!(bucket < BUCKETS && v <= bucket_upper(bucket));
-        prop_assert!(bucket == 0 || v > bucket_upper(bucket - 1));
-        prop_assert!((bucket_upper(bucket) - v) as f64 <= 0.032 * v as f64);
-    }
-
-    #[test]
-    fn quantiles_are_nearest_ranks(mut values in prop::collection::vec(0_u64..5_000_000, 1..200), permille in 0_u16..=1000, split in any::<prop::sample::Index>()) {
-        let mut histogram = Histogram::new();
-        let mut other = Histogram::new();
-        for (i, v) in values.iter().enumerate() {
-            if i < split.index(values.len()) { histogram.record(*v) } else { other.record(*v) }
-        }
-        histogram.merge(&other);
-        prop_assert_eq!(histogram.samples(), values.len() as u64);
-        values.sort_unstable();
-        let rank = (values.len() * usize::from(permille)).div_ceil(1000).max(1);
-        prop_assert_eq!(histogram.quantile(permille), Some(bucket_upper(bucket(values[rank - 1]))));
-    }
-
-    #[test]
-    fn mann_whitney_is_antisymmetric(x in prop::collection::vec((0_u16..50, 0_u64..20), 1..20), y in prop::collection::vec((0_u16..50, 0_u64..20), 1..20)) {
-        let count = |pairs: &[(u16, u64)]| pairs.iter().map(|(_, n)| n).sum::<u64>();
-        let (forward, backward) = (mann_whitney(&x, &y), mann_whitney(&y, &x));
-        if count(&x) == 0 || count(&y) == 0 {
-            prop_assert_eq!(forward, MannWhitney::NOTHING);
-            return Ok(());
-        }
-        let pairs = (count(&x) * count(&y)) as f64;
-        prop_assert_eq!(forward.u + backward.u, pairs);
-        prop_assert!((forward.cles + backward.cles - 1.0).abs() < 1e-12);
-        prop_assert!((0.0..=1.0).contains(&forward.p_value) && forward.z.is_finite());
-        // The continuity term pulls both ways by the same amount.
-        let continuity = forward.z + backward.z;
-        prop_assert!(continuity <= 0.0);
-        let doubled: Vec<(u16, u64)> = x.iter().chain(&x).copied().collect();
-        prop_assert!((mann_whitney(&doubled, &y).cles - forward.cles).abs() < 1e-12);
-    }
-
-    #[test]
-    fn ranking_is_a_total_order_without_bad_numbers(entries in prop::collection::vec((evidence(), evidence(), evidence()), 0..12), seed: u64) {
-        let mut contenders: Vec<Contender> = entries
-            .into_iter()
-            .enumerate()
-            .map(|(i, (linf, delta_linf, cost))| Contender { name: format!("c{i:02}"), linf, delta_linf, cost })
-            .collect();
-        let ranking = rank(&contenders);
-        prop_assert_eq!(ranking.ranked.len() + ranking.ineligible.len(), contenders.len());
-        let linf = |name: &String| contenders.iter().find(|c| &c.name == name).unwrap().linf.get().unwrap().clamp(0.0, 1.0);
-        let values: Vec<f64> = ranking.ranked.iter().map(linf).collect();
-        prop_assert!(values.windows(2).all(|pair| pair[0] >= pair[1]));
-        penin_engine::rng::Stream::new(seed, 0).shuffle(&mut contenders);
-        prop_assert_eq!(rank(&contenders).ranked, ranking.ranked);
-    }
-
-    #[test]
-    fn routing_is_stable_and_monotone(id in ".*", share in 0_u64..=10_000, more in 0_u64..=10_000) {
-        let narrow = route(&id, share);
-        let wide = route(&id, share.max(more));
-        prop_assert!(narrow.bucket < 10_000 && narrow.bucket == wide.bucket);
-        prop_assert!(!narrow.challenger || wide.challenger);
-        prop_assert!(!route(&id, 0).challenger && route(&id, 10_000).challenger);
-    }
-
-    #[test]
-    fn money_is_booked_exactly(
-        rounds in prop::collection::vec((0_u64..3, prop::collection::vec((any::<bool>(), prop::option::of(0_u64..2_000_000), 0_u64..100, evidence()), 0..5)), 0..20),
-    ) {
-        let config = default_config();
-        let mut ledger = Ledger::default();
-        let mut spent = 0;
-        let mut day = 0;
-        for (days, answers) in rounds {
-            if days > 0 {
-                day += days;
-                spent = 0;
-            }
-            let calls = answers.len() as u64;
-            let authorization = ledger.authorize(&config.router, day, calls);
-            prop_assert_eq!(authorization.allowed, authorization.reason == BudgetReason::Ok);
-            prop_assert!(!authorization.allowed || spent < 5_000_000);
-            let responses: Vec<Response> = answers
-                .into_iter()
-                .map(|(ok, cost_micro_usd, tokens, latency_seconds)| Response { ok, cost_micro_usd, tokens, latency_seconds, content_length: tokens, ..Response::default() })
-                .collect();
-            let costs = responses.iter().map(|response| response.cost_micro_usd.unwrap_or(10_000)).sum::<u64>();
-            spent += costs;
-            let settlement = ledger.settle(&config.router, day, &responses);
-            prop_assert_eq!(settlement.booked_micro_usd, costs);
-            let stats = ledger.stats(&config.router);
-            prop_assert_eq!(stats.daily_spend_micro_usd, spent);
-            prop_assert_eq!(stats.exhausted, spent >= 5_000_000);
-            prop_assert!(stats.used_ratio.is_finite() && stats.avg_cost_micro_usd.is_finite());
-            if let Some(winner) = settlement.winner {
-                let best = settlement.scores[winner].unwrap();
-                prop_assert!(responses[winner].ok && settlement.scores.iter().flatten().all(|score| *score <= best));
-                prop_assert!((0.0..=1.0).contains(&best));
-            } else {
-                prop_assert!(settlement.scores.iter().all(Option::is_none));
-            }
-            // A clock that goes back neither forgets nor forgives.
-            let earlier = ledger.clone();
-            ledger.authorize(&config.router, day.saturating_sub(1), 1);
-            prop_assert_eq!(&ledger, &earlier);
-        }
-        let zero = support::config(&json!({"router": {"budgetDailyMicroUsd": "0"}}));
-        prop_assert_eq!(Ledger::default().authorize(&zero.router, day, 1).reason, BudgetReason::BudgetZero);
-    }
 }
 
 /// Every check of each stage, and how to break it.
@@ -361,10 +211,10 @@ fn each_check_alone_blocks_its_stage() {
             o.guard = None;
         }),
         (GateName::Traffic, &[LeagueStage::Canary], GateStatus::Unknown, |o| {
-            o.traffic_verified = Some(false)
+            o.traffic_verified = Some(false);
         }),
         (GateName::Traffic, &[LeagueStage::Canary], GateStatus::Unknown, |o| {
-            o.traffic_verified = None
+            o.traffic_verified = None;
         }),
         (GateName::Samples, &STAGES, GateStatus::Unknown, |o| {
             o.challenger.successes = 50;
@@ -380,10 +230,10 @@ fn each_check_alone_blocks_its_stage() {
             o.challenger.p95_latency_ms = Num::new(501.0);
         }),
         (GateName::P95Latency, &STAGES[1..], GateStatus::Unknown, |o| {
-            o.challenger.p95_latency_ms = Num::new(f64::NAN)
+            o.challenger.p95_latency_ms = Num::new(f64::NAN);
         }),
         (GateName::LatencyShift, &[LeagueStage::Canary], GateStatus::Fail, |o| {
-            o.champion.latency = Histogram::from_iter([(200, 600)])
+            o.champion.latency = Histogram::from_iter([(200, 600)]);
         }),
         (
             GateName::LatencyShift,
@@ -392,10 +242,10 @@ fn each_check_alone_blocks_its_stage() {
             |o| o.champion.latency = Histogram::new(),
         ),
         (GateName::MeanDeltaLinf, &[LeagueStage::Canary], GateStatus::Fail, |o| {
-            o.challenger.mean_delta_linf = Num::new(0.019)
+            o.challenger.mean_delta_linf = Num::new(0.019);
         }),
         (GateName::LinfChampion, &[LeagueStage::Canary], GateStatus::Fail, |o| {
-            o.champion.linf = Num::new(0.8)
+            o.champion.linf = Num::new(0.8);
         }),
         (
             GateName::LinfChampion,
@@ -598,51 +448,4 @@ fn the_latency_test_needs_certainty_and_size() {
         (check.status, check.reason.as_ref()),
         (GateStatus::Unknown, "out_of_range")
     );
-}
-
-#[test]
-fn histograms_refuse_buckets_that_do_not_exist() {
-    assert!(serde_json::from_value::<Histogram>(json!([[1152, "1"]])).is_err());
-    assert!(serde_json::from_value::<Histogram>(json!([[5, 1]])).is_err());
-    let histogram: Histogram = serde_json::from_value(json!([[5, "2"], [3, "1"], [5, "1"]])).unwrap();
-    assert_eq!(serde_json::to_value(&histogram).unwrap(), json!([[3, "1"], [5, "3"]]));
-    assert_eq!(
-        serde_json::from_value::<Histogram>(json!(null)).unwrap(),
-        Histogram::new()
-    );
-    assert_eq!(Histogram::new().quantile(950), None);
-}
-
-#[test]
-fn ties_between_answers_go_to_the_cheaper_then_faster_then_first() {
-    let config = support::config(&json!({"router": {"qualityWeight": 1, "latencyWeight": 0, "costWeight": 0}}));
-    let answer = |cost, latency| Response {
-        ok: true,
-        content_length: 1,
-        latency_seconds: Num::new(latency),
-        cost_micro_usd: Some(cost),
-        ..Response::default()
-    };
-    let winner = |answers: &[Response]| Ledger::default().settle(&config.router, 1, answers).winner;
-    assert_eq!(winner(&[answer(5, 0.1), answer(4, 0.9)]), Some(1));
-    assert_eq!(winner(&[answer(5, 0.9), answer(5, 0.1)]), Some(1));
-    assert_eq!(winner(&[answer(5, 0.1), answer(5, 0.1)]), Some(0));
-    assert_eq!(winner(&[]), None);
-    assert_eq!(
-        score(
-            &config.router,
-            &Response {
-                latency_seconds: Num::new(-1.0),
-                ..answer(1, 0.0)
-            }
-        ),
-        None
-    );
-    let saturated = Ledger {
-        spent_micro_usd: u64::MAX,
-        ..Ledger::default()
-    };
-    let mut ledger = saturated;
-    ledger.settle(&config.router, 0, &[answer(u64::MAX, 0.1)]);
-    assert_eq!(ledger.spent_micro_usd, u64::MAX);
 }

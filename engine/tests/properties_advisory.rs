@@ -8,8 +8,10 @@
     missing_docs
 )]
 
+mod effort;
 mod strategies;
 
+use effort::effort;
 use penin_engine::config::{FibonacciConfig, SearchMethod, Settings, TunerConfig};
 use penin_engine::epv::{self, Action, Fault, LeagueStakes, Mdp, Options, State, Transition};
 use penin_engine::fibonacci::{self, SearchError};
@@ -61,7 +63,7 @@ fn process() -> impl Strategy<Value = Mdp> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(effort(512))]
 
     // --- lyapunov, death, growth, anabolization ---
 

@@ -8,6 +8,9 @@
     missing_docs
 )]
 
+mod effort;
+
+use effort::effort;
 use penin_engine::num::Code;
 use penin_engine::rng::{RngRecord, RngState, Stream, bootstrap_stream, restore};
 use proptest::prelude::*;
@@ -74,7 +77,7 @@ fn position() -> impl Strategy<Value = u128> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(effort(512))]
 
     #[test]
     fn draws_are_those_of_the_reference(seed: u64, stream: u64, start in position(), count in 1..80_u128) {

@@ -129,9 +129,22 @@ fn as_f64(i: usize) -> f64 {
 mod tests {
     use proptest::prelude::*;
 
+    use proptest::test_runner::RngSeed;
+
     use super::*;
 
+    /// The same cases in every run, unless `PROPTEST_RNG_SEED` says otherwise.
+    fn effort() -> ProptestConfig {
+        let mut config = ProptestConfig::default();
+        if config.rng_seed == RngSeed::Random {
+            config.rng_seed = RngSeed::Fixed(0x0070_656e_696e);
+        }
+        config
+    }
+
     proptest! {
+        #![proptest_config(effort())]
+
         #[test]
         fn fast_bins_equal_the_rule(p in 0.0..=1.0_f64, bins in 2_usize..=1000) {
             prop_assert_eq!(Edges::new(bins).index(p), bin_index(p, bins));
@@ -142,7 +155,9 @@ mod tests {
         fn fast_bins_equal_the_rule_around_edges(k in 0_u32..=1000, bins in 2_u32..=1000, ulps in -3_i64..=3) {
             let edge = f64::from(k.min(bins)) / f64::from(bins);
             let p = f64::from_bits(edge.to_bits().wrapping_add_signed(ulps));
-            prop_assume!((0.0..=1.0).contains(&p));
+            if !(0.0..=1.0).contains(&p) {
+                return Ok(());
+            }
             let index = bin_index(p, bins as usize);
             prop_assert_eq!(Edges::new(bins as usize).index(p), index);
             prop_assert!(index == 0 || p > f64::from(index as u32) / f64::from(bins));

@@ -36,7 +36,8 @@ impl std::fmt::Display for SearchError {
 
 impl std::error::Error for SearchError {}
 
-/// Maximises `objective` on [a, b] to within `tolerance`. An interval no wider than that gives its midpoint without an evaluation.
+/// Maximises `objective` on [a, b] to within `tolerance`; it is never asked beyond the ends. An interval no wider than the tolerance
+/// gives its midpoint without an evaluation.
 ///
 /// # Errors
 ///
@@ -58,13 +59,15 @@ pub fn search(
             evaluations: 0,
         });
     }
+    // A tolerance below the resolution of the ends lets rounding carry points past them, near the largest numbers even to infinity.
+    let inside = |x: f64| clamp(x, a, b);
+    let objective = |x: f64| objective(inside(x));
     let found = match method {
         SearchMethod::Golden => golden(&objective, a, b, tolerance),
         SearchMethod::Fibonacci => fibonacci(&objective, a, b, tolerance),
     }?;
-    // A tolerance below the resolution of the ends lets rounding carry the result past them.
     Ok(Optimum {
-        x: clamp(found.x, a, b),
+        x: inside(found.x),
         ..found
     })
 }

@@ -15,6 +15,7 @@
 //!
 //! Which gates there are and in which order depends on the configuration and the stage only, never on the evidence.
 
+mod name;
 mod record;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ use crate::config::{FloorConfig, GateMode, GatesConfig};
 use crate::decision::Stage;
 use crate::num::Num;
 
-pub use record::{Bound, Comparison, Gate, GateName, GateStatus, GateValue, Mode, Reason, reason};
+pub use name::{GateName, reason};
+pub use record::{Bound, Comparison, Gate, GateStatus, GateValue, Mode, Reason};
 
 /// Combines verdicts: Fail if any Fail, else Unknown if any Unknown, else Pass. The empty set passes.
 #[must_use]

@@ -3,6 +3,7 @@
 
 use penin_engine::config::Config;
 use penin_engine::master::{CycleInput, CycleOutcome, State, run_cycle};
+use penin_engine::num::Num;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -74,6 +75,11 @@ pub fn any_f64() -> impl Strategy<Value = f64> {
     ]
 }
 
+/// Any evidence.
+pub fn evidence() -> impl Strategy<Value = Num> {
+    prop_oneof![9 => any_f64().prop_map(Num::new), 1 => Just(Num::MISSING)]
+}
+
 /// Any evidence, as it stands in a document.
 pub fn any_num() -> impl Strategy<Value = Value> {
     prop_oneof![9 => any_f64().prop_map(number), 1 => Just(Value::Null)]
@@ -107,4 +113,23 @@ pub fn leaves(document: &Value) -> Vec<String> {
     let mut found = Vec::new();
     walk(document, "", &mut found);
     found
+}
+
+/// A promotable document with some leaves replaced by arbitrary evidence.
+pub fn disturbed() -> impl Strategy<Value = Value> {
+    let stage = prop::sample::select(vec!["direct", "shadow", "canary", "watch"]);
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any_num()), 0..4);
+    (stage, changes, any::<bool>()).prop_map(|(stage, changes, stub)| {
+        let mut document = promotable(stage);
+        document["candidate"]["stub"] = json!(stub && changes.len() > 2);
+        for (index, value) in changes {
+            let numeric: Vec<String> = leaves(&document)
+                .into_iter()
+                .filter(|leaf| document.pointer(leaf).unwrap().is_number())
+                .collect();
+            let leaf: &String = index.get(&numeric);
+            *document.pointer_mut(leaf).unwrap() = value;
+        }
+        document
+    })
 }
