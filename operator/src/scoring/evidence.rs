@@ -94,7 +94,9 @@ impl Evidence {
     }
 
     /// Requests that were copied to the candidate, when the traffic was read of the mirror. A mirror whose counters are gone
-    /// while the same proxy still counts the reference copies nothing.
+    /// while the same proxies still count the reference copies nothing: counters of one proxy come from one scrape, so
+    /// those of the mirror cannot be old where the others are new. One proxy that still has the mirror keeps it from being
+    /// gone: its counters are read, or the others' end makes them unknown.
     ///
     /// # Errors
     /// Why they are unknown.
@@ -104,7 +106,7 @@ impl Evidence {
             .as_ref()
             .is_some_and(|reference| reference.traffic.known().is_some());
         match self.candidate.traffic.unknown().map(|unknown| unknown.reason) {
-            Some(UnknownReason::Missing | UnknownReason::SeriesVanished) if proxy_answers => Ok(0),
+            Some(UnknownReason::Missing | UnknownReason::Stale) if proxy_answers => Ok(0),
             _ => self.candidate_requests_between_samples(),
         }
     }

@@ -71,6 +71,15 @@ pub enum UnknownReason {
 }
 
 impl UnknownReason {
+    /// Whether a window that has seen this stays Unknown however long it grows: something inside it is lost.
+    #[must_use]
+    pub const fn spoils_window(self) -> bool {
+        matches!(
+            self,
+            Self::StaleStart | Self::CounterReset | Self::SeriesVanished | Self::UnattributedFailures
+        )
+    }
+
     /// The reason as gates and ledger entries spell it.
     #[must_use]
     pub const fn code(self) -> &'static str {

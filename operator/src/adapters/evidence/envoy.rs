@@ -18,9 +18,13 @@
 //! the failures lie between two bounds: at least *broken off* − class 5; at most *broken off*, and for live requests at
 //! most the gateway's own resets.
 //!
-//! The last row is why a gate on these counters alone would pass a backend that serves nobody: such requests show only
-//! in the gateway's `envoy_http_no_cluster`, without the name of a backend. Any increase of it makes the traffic of all
-//! revisions Unknown. Retries hide failed attempts from the client and from `completed`; they count in `sent`.
+//! The last row is why a gate on these counters alone would pass a backend that serves nobody. Such requests show in
+//! `envoy_http_no_cluster` when the rule has other backends, and nowhere when it has none; neither names a backend. What
+//! does show is that Envoy Gateway takes away the cluster of a Service without ready endpoints, and counts from 0 when
+//! it comes back: a candidate whose counters end or go back inside the window is Unknown, and when requests found no
+//! cluster meanwhile, that is given as the reason. An increase while both revisions count without a break belongs to
+//! another route of the same gateway. Retries hide failed attempts from the client and from `completed`; they count in
+//! `sent`.
 
 use std::fmt::Write as _;
 
@@ -123,6 +127,13 @@ pub async fn traffic(source: &Source, place: &Gateways, question: &TrafficQuesti
                 .map(|side| revision(source, place, side, question.window))
         ),
     );
+    // A mirror is no backend of a request: its end has nothing to do with requests that found none.
+    let candidate = if question.mirrored {
+        candidate
+    } else {
+        candidate.map_err(|unknown| gateway.explain(unknown))
+    };
+    let reference = reference.map(|side| side.map_err(|unknown| gateway.explain(unknown)));
     let mut finish = |side: Result<Counts, Unknown>, most: u64| -> Reading<TrafficCounts> {
         side.and_then(|counts| {
             records.extend(counts.records.clone());
@@ -139,9 +150,30 @@ pub async fn traffic(source: &Source, place: &Gateways, question: &TrafficQuesti
     }
 }
 
-/// What the gateway counted by itself.
+/// What the gateway counted by itself, for all of its routes.
 struct Gateway {
+    /// Requests that broke off.
     resets: u64,
+    /// Requests for a backend that had no cluster.
+    lost: u64,
+}
+
+impl Gateway {
+    /// Counters that end or begin anew while requests find no cluster: the backend was without endpoints.
+    fn explain(&self, unknown: Unknown) -> Unknown {
+        let broken = matches!(
+            unknown.reason,
+            UnknownReason::CounterReset | UnknownReason::SeriesVanished | UnknownReason::Stale | UnknownReason::Missing
+        );
+        if !broken || self.lost == 0 {
+            return unknown;
+        }
+        let detail = format!(
+            "{} requests of the gateway were answered 503 because a backend had no ready endpoint, and {}",
+            self.lost, unknown.detail
+        );
+        Unknown::new(UnknownReason::UnattributedFailures, detail)
+    }
 }
 
 async fn gateway(
@@ -165,13 +197,7 @@ async fn gateway(
     let lost = counted.deltas.required(NO_CLUSTER)?;
     let resets = sum_required(&counted.deltas, &GATEWAY_RESETS)?;
     records.push(counted.record);
-    if lost > 0 {
-        let detail = format!(
-            "{lost} requests were answered 503 because a backend of the gateway has no ready endpoint or does not exist"
-        );
-        return Err(Unknown::new(UnknownReason::UnattributedFailures, detail));
-    }
-    Ok(Gateway { resets })
+    Ok(Gateway { resets, lost })
 }
 
 /// A revision in its role.
@@ -327,5 +353,21 @@ mod tests {
             "{pattern}"
         );
         assert!(pattern.ends_with("|b[.]c-.+"), "{pattern}");
+    }
+
+    #[test]
+    fn counters_that_end_while_requests_find_no_cluster_are_explained() {
+        let gateway = |lost| Gateway { resets: 0, lost };
+        let because = |lost, reason| gateway(lost).explain(Unknown::new(reason, "x")).reason;
+        for reason in [
+            UnknownReason::CounterReset,
+            UnknownReason::SeriesVanished,
+            UnknownReason::Stale,
+            UnknownReason::Missing,
+        ] {
+            assert_eq!(because(3, reason), UnknownReason::UnattributedFailures);
+            assert_eq!(because(0, reason), reason);
+        }
+        assert_eq!(because(3, UnknownReason::TimedOut), UnknownReason::TimedOut);
     }
 }

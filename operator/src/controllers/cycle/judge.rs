@@ -68,12 +68,19 @@ impl Stage {
 /// # Errors
 /// Never continues: every way ends in a plan.
 pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: Position) -> Pass<Infallible> {
-    let start = position
-        .window_start
-        .unwrap_or_else(|| settled.max(context.life.granted_at));
-    let position = Position {
-        window_start: Some(start),
-        ..position
+    // A window that was opened before this grant or this state of the route belongs to another stage, or to a route that
+    // somebody has changed meanwhile: its time and its evaluations prove nothing here.
+    let earliest = settled.max(context.life.granted_at);
+    let (start, position) = match position.window_start {
+        Some(start) if start >= earliest => (start, position),
+        _ => (
+            earliest,
+            Position {
+                window_start: Some(earliest),
+                evaluations: crate::scoring::DeltaSeries::default(),
+                ..position
+            },
+        ),
     };
     let waiting_for = "the stage was not passed";
     overdue(
@@ -292,8 +299,8 @@ impl Question<'_> {
             .map(|cause| cause.as_str().to_owned())
             .collect();
         let judged = self.judged(Some(assessment.clone()), None, inputs, None);
-        let message = judged.sentence();
         let undecided = assessment.reason == AssessmentReason::EvidenceUnknown;
+        let message = if undecided { judged.sentence() } else { self.progress() };
         let interval = self.context.settings.interval;
         if undecided && self.may_note(&position, &causes) {
             let note = Note {
@@ -319,6 +326,18 @@ impl Question<'_> {
             Reason::Progressing
         };
         Plan::wait(self.stage.step(), reason, message, interval, position).with_judgement(judged)
+    }
+
+    /// How far the stage is.
+    fn progress(&self) -> String {
+        let league = &self.config.league;
+        let (what, seconds) = match self.stage {
+            Stage::Shadow => ("Mirrored requests are being judged", league.shadow_seconds),
+            Stage::Canary { .. } => ("Live requests are being judged", league.canary_seconds),
+            Stage::Watch => ("The new champion is being watched", league.watch_seconds),
+        };
+        let passed = self.context.now.duration_since(self.start).as_secs();
+        format!("{what}: {passed} of {seconds} s")
     }
 
     fn may_note(&self, position: &Position, causes: &[String]) -> bool {
@@ -614,6 +633,14 @@ pub fn baseline(
                 position,
             );
         }
+    };
+    let position = Position {
+        // Nothing waits for this measurement: what a restarted source or a reset counter has spoiled is begun anew.
+        window_start: match evidence.candidate.traffic.unknown() {
+            Some(unknown) if unknown.reason.spoils_window() => Some(now),
+            _ => position.window_start,
+        },
+        ..position
     };
     let checks = outside_checks(snapshot, book);
     let judgement = Judgement {
