@@ -13,7 +13,7 @@ mod support;
 use effort::effort;
 use penin_engine::config::Config;
 use penin_engine::gates::{self, Gate, GateName, GateStatus, PromotionValues, combine};
-use penin_engine::guard::{self, GuardMetrics};
+use penin_engine::guard::{self, GuardMetric, GuardMetrics};
 use penin_engine::num::Num;
 use penin_engine::resources::{self, ResourceReadings, Risk};
 use proptest::prelude::*;
@@ -187,4 +187,120 @@ proptest! {
 fn loose_plus(report: &gates::GateReport, tighter: f64) -> f64 {
     let sr = report.gates.iter().find(|gate| gate.name == GateName::Sr).unwrap();
     sr.threshold.number().unwrap() + tighter
+}
+
+#[test]
+fn a_record_says_passed_exactly_when_its_status_is_pass() {
+    let gate = guard::evaluate(&default_config(), &perfect()).gates.remove(0);
+    let mut document = serde_json::to_value(&gate).unwrap();
+    assert_eq!(serde_json::from_value::<Gate>(document.clone()).unwrap(), gate);
+    document["passed"] = json!(false);
+    assert!(serde_json::from_value::<Gate>(document).is_err());
+}
+
+/// The guard gate of that name when its quantity has the value `x` and every other one is perfect.
+fn guard_gate(name: GateName, x: f64) -> Gate {
+    let x = Num::new(x);
+    let same = GuardMetrics {
+        rho: x,
+        ece: x,
+        rho_bias: x,
+        fairness: x,
+        coherence: x,
+        cost_increase: x,
+        kappa: x,
+        ..GuardMetrics::default()
+    };
+    let report = guard::evaluate(&strict_guard(), &with_one(perfect(), name, &same));
+    report.gates.into_iter().find(|gate| gate.name == name).unwrap()
+}
+
+#[test]
+fn what_no_quantity_can_be_is_unknown_and_rounding_dust_is_not() {
+    for (name, lowest, highest) in [
+        (GateName::Rho, 0.0, None),
+        (GateName::Ece, 0.0, Some(1.0)),
+        (GateName::RhoBias, 1.0, None),
+        (GateName::Fairness, 0.0, Some(1.0)),
+        (GateName::GuardCoherence, 0.0, Some(1.0)),
+        (GateName::Kappa, 1.0, Some(100.0)),
+    ] {
+        for (end, outwards) in [(Some(lowest), -1.0), (highest, 1.0)] {
+            let Some(end) = end else { continue };
+            let beyond = guard_gate(name, end + outwards * 1e-8);
+            assert_eq!(
+                (beyond.status, &*beyond.reason),
+                (GateStatus::Unknown, "out_of_range"),
+                "{name}"
+            );
+            let dust = guard_gate(name, end + outwards * 5e-10);
+            assert_eq!(dust, guard_gate(name, end), "{name}");
+            assert_ne!(dust.status, GateStatus::Unknown, "{name}");
+        }
+    }
+    let value = |x| PromotionValues {
+        caos_plus: Num::new(x),
+        sr: Num::new(x),
+        delta_linf: Num::new(x),
+        coherence: Num::new(x),
+        oci: Num::new(x),
+        agape: Num::new(x),
+        ..PromotionValues::default()
+    };
+    let config = config(&json!({"gates": {"agape": {"mode": "Required"}}}));
+    let judged = |x, name| {
+        let report = gates::evaluate(&config.gates, &value(x));
+        report.gates.into_iter().find(|gate| gate.name == name).unwrap().status
+    };
+    for (name, lowest) in [
+        (GateName::CaosPlus, 0.0),
+        (GateName::Sr, 0.0),
+        (GateName::DeltaLinf, -1.0),
+        (GateName::Coherence, 0.0),
+        (GateName::Oci, 0.0),
+        (GateName::Agape, 0.0),
+    ] {
+        assert_eq!(judged(lowest - 1e-8, name), GateStatus::Unknown, "{name}");
+        assert_eq!(judged(lowest - 5e-10, name), GateStatus::Fail, "{name}");
+        let above = if name == GateName::CaosPlus {
+            GateStatus::Pass
+        } else {
+            GateStatus::Unknown
+        };
+        assert_eq!(judged(1.0 + 1e-8, name), above, "{name}");
+        assert_eq!(judged(1.0 + 5e-10, name), GateStatus::Pass, "{name}");
+    }
+}
+
+#[test]
+fn a_reason_that_is_handed_in_makes_any_guard_gate_unknown() {
+    for (metric, name) in [
+        (GuardMetric::Rho, GateName::Rho),
+        (GuardMetric::Ece, GateName::Ece),
+        (GuardMetric::RhoBias, GateName::RhoBias),
+        (GuardMetric::Consent, GateName::Consent),
+        (GuardMetric::EcoOk, GateName::EcoOk),
+        (GuardMetric::Fairness, GateName::Fairness),
+        (GuardMetric::Coherence, GateName::GuardCoherence),
+        (GuardMetric::CostIncrease, GateName::CostIncrease),
+        (GuardMetric::Kappa, GateName::Kappa),
+    ] {
+        let mut metrics = perfect();
+        metrics.unknown.insert(metric, "stale".into());
+        let report = guard::evaluate(&strict_guard(), &metrics);
+        assert!(!report.allow, "{name}");
+        for gate in &report.gates {
+            let expected = if gate.name == name {
+                (GateStatus::Unknown, "stale")
+            } else {
+                (GateStatus::Pass, "ok")
+            };
+            assert_eq!(
+                (gate.status, &*gate.reason),
+                expected,
+                "{} with {name} unknown",
+                gate.name
+            );
+        }
+    }
 }

@@ -297,6 +297,22 @@ proptest! {
 }
 
 #[test]
+fn a_search_never_asks_beyond_its_ends() {
+    // The tolerance is far below the resolution of the ends, so that rounding accumulates.
+    let half = f64::MAX / 2.0;
+    for (a, b, tolerance) in [(0.0, f64::MAX, 0.15), (1.0, 1.0 + 1e-12, 1e-20), (-half, half, 1.0)] {
+        for slope in [1e-300, -1e-300] {
+            let asked = |x: f64| {
+                assert!((a..=b).contains(&x), "{x} in [{a}, {b}]");
+                slope * x
+            };
+            let found = fibonacci::search(SearchMethod::Golden, asked, a, b, tolerance).unwrap();
+            assert!((a..=b).contains(&found.x));
+        }
+    }
+}
+
+#[test]
 fn fibonacci_numbers_are_limited_to_the_table() {
     assert_eq!(fibonacci::number(0), 1);
     assert_eq!(fibonacci::number(93), 12_200_160_415_121_876_738);
@@ -351,6 +367,7 @@ fn faults_of_a_process_are_named_in_document_order() {
     };
     let empty = Mdp::default();
     assert_eq!(fault(&empty, 1.0).error, Fault::BadGamma);
+    assert_eq!(fault(&empty, -1e-10).error, Fault::BadGamma);
     assert_eq!(fault(&empty, 0.5).error, Fault::Empty);
     let state = State {
         terminal: Num::new(f64::NAN),
