@@ -227,8 +227,13 @@ async fn revision(source: &Source, place: &Gateways, side: &Side<'_>, window: Wi
             histograms,
             matchers: vec![Matcher::equal("envoy_cluster_name", &cluster)?],
             vanished: side.vanished,
-            // The gateway's own counters were there at the start, or this is not reached.
-            beginning: Beginning::SourceSeen,
+            // The gateway's own counters were there at the start, or this is not reached. Every mirror of a route has
+            // the same name, so the mirror of an earlier challenger may have counted under it.
+            beginning: if side.mirrored {
+                Beginning::TargetSeen
+            } else {
+                Beginning::SourceSeen
+            },
         })
     };
     let counters = query(

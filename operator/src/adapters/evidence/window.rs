@@ -39,8 +39,19 @@ pub enum Beginning {
     /// Something else of the same source was seen at the start, so the source was being read then and the series did not
     /// exist.
     SourceSeen,
+    /// Other series of the same targets were seen at the start, and all series of a target come from one scrape: a series
+    /// without a sample there did not exist then, whatever had its name earlier. For what is taken away and made anew
+    /// under one name.
+    TargetSeen,
     /// Not known. A series counts from 0 only if another series of the same answer was there at the start.
     SeenWith,
+}
+
+impl Beginning {
+    /// Whether a series of the same labels that ended before the window says nothing about this one.
+    const fn forgets(self) -> bool {
+        matches!(self, Self::RevisionBorn | Self::TargetSeen)
+    }
 }
 
 /// What was read around the two ends of a window.
@@ -178,7 +189,7 @@ pub fn ended_inside(readings: &Readings) -> Vec<Labels> {
 /// | … and the two are one sample | `not_yet_sampled` |
 /// | … and the value fell, or fell in between | `counter_reset` |
 /// | has none before the start, nor long before it | last − 0, if [`Beginning`] allows it |
-/// | has none before the start, but some long before it | `stale_start` |
+/// | has none before the start, but some long before it | `stale_start`, unless [`Beginning`] forgets it |
 /// | was there at the start, and has no sample soon after it | `stale_start`, or `not_yet_sampled` early in a window |
 /// | has its newest sample too long before the end | `stale` |
 /// | has samples in the window and none before its end | by [`Vanished`]; `stale` if no series has one there |
@@ -206,11 +217,7 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
         let origin = if there.contains(*labels) {
             Origin::Sample
         } else {
-            began(
-                labels,
-                seen,
-                older.contains(*labels) && rules.beginning != Beginning::RevisionBorn,
-            )?;
+            began(labels, seen, older.contains(*labels) && !rules.beginning.forgets())?;
             Origin::Zero
         };
         let place = Place { labels, origin, rules };
@@ -400,7 +407,7 @@ fn ended(
         began(
             labels,
             source_seen,
-            older.contains(labels) && rules.beginning != Beginning::RevisionBorn,
+            older.contains(labels) && !rules.beginning.forgets(),
         )?;
         increase(labels, None, to)
     };

@@ -70,17 +70,25 @@ pub async fn run(shared: Arc<Shared>, namespace: Option<String>, stop: Cancellat
         .reflect(writer)
         .applied_objects()
         .predicate_filter(changed, kube::runtime::PredicateConfig::default());
+    // Not its status: that is ours, and every pass of a stage writes it.
+    let changed = predicates::generation
+        .combine(predicates::annotations)
+        .combine(predicates::finalizers);
+    let challengers = watcher(
+        scoped::<Challenger>(&client, namespace.as_deref()),
+        watcher::Config::default(),
+    )
+    .default_backoff()
+    .modify(|challenger| challenger.managed_fields_mut().clear())
+    .touched_objects()
+    .predicate_filter(changed, kube::runtime::PredicateConfig::default());
     let every_cycle = reader.clone();
     Controller::for_stream(stream, reader)
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENT))
-        .watches(
-            scoped::<Challenger>(&client, namespace.as_deref()),
-            watcher::Config::default(),
-            |challenger| {
-                let namespace = challenger.namespace()?;
-                Some(ObjectRef::new(&challenger.spec.cycle_ref.name).within(&namespace))
-            },
-        )
+        .watches_stream(challengers, |challenger| {
+            let namespace = challenger.namespace()?;
+            Some(ObjectRef::new(&challenger.spec.cycle_ref.name).within(&namespace))
+        })
         .watches(
             scoped::<PartialObjectMeta<PromotionGate>>(&client, namespace.as_deref()),
             watcher::Config::default(),
@@ -202,7 +210,7 @@ async fn pass(cached: &PeninCycle, shared: &Shared) -> Result<(Requeue, Outcome)
 }
 
 /// Timers of the life under way, else of the cycle itself.
-fn remembered_position(snapshot: &Snapshot, cycle: &PeninCycle) -> Position {
+pub(super) fn remembered_position(snapshot: &Snapshot, cycle: &PeninCycle) -> Position {
     let lives = matches!(&snapshot.book, Ok(Some(book)) if book.life.is_some());
     if lives {
         return snapshot
