@@ -449,3 +449,20 @@ fn the_latency_test_needs_certainty_and_size() {
         (GateStatus::Unknown, "out_of_range")
     );
 }
+
+#[test]
+fn exactly_enough_samples_are_enough_and_one_fewer_is_not() {
+    let config = strict();
+    let league = in_stage(&config, LeagueStage::Canary);
+    for (successes, latencies, expected) in [(498, 50, GateStatus::Pass), (497, 49, GateStatus::Unknown)] {
+        let mut observation = healthy();
+        observation.challenger.successes = successes;
+        observation.challenger.latency = Histogram::from_iter([(250, latencies)]);
+        observation.champion.latency = Histogram::from_iter([(250, latencies)]);
+        let assessment = assess(&config, &league, &observation, START).unwrap();
+        for name in [GateName::Samples, GateName::ErrorRate, GateName::LatencyShift] {
+            let check = assessment.checks.iter().find(|check| check.name == name).unwrap();
+            assert_eq!(check.status, expected, "{name} with {successes} and two failures");
+        }
+    }
+}

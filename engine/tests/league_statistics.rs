@@ -140,3 +140,21 @@ fn histograms_refuse_buckets_that_do_not_exist() {
     );
     assert_eq!(Histogram::new().quantile(950), None);
 }
+
+#[test]
+fn counts_and_levels_that_mean_nothing_prove_nothing() {
+    for (events, trials, alpha) in [
+        (0, 0, 0.05),
+        (11, 10, 0.05),
+        (1, 1_000_000_001, 0.05),
+        (1, 10, 0.0),
+        (1, 10, 1.0),
+        (1, 10, f64::NAN),
+    ] {
+        assert_eq!(
+            confidence_sequence(events, trials, alpha),
+            [0.0, 1.0],
+            "{events}/{trials} at {alpha}"
+        );
+    }
+}
