@@ -1,235 +1,181 @@
-//! Verbs that talk to a cluster.
+//! A client with bounds, and what the API server answers in words.
 
-use std::time::Duration;
+use std::error::Error as _;
+use std::future::Future;
 
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config, ResourceExt as _};
-use penin_api::names::ANNOTATION_ABORT;
-use penin_api::v1alpha1::{Challenger, ChallengerPhase, PeninCycle};
-use serde::Serialize;
-use serde_json::json;
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Config};
+use penin_api::values::Duration;
+use serde::de::DeserializeOwned;
 
-use crate::arguments::{ClusterArguments, Kind, Output};
-use crate::table::{coloured, columns, cut};
-use crate::{CommandError, Exit, tree};
+use crate::CommandError;
+use crate::arguments::ClusterArguments;
+use crate::table::plain;
 
-/// Most objects that are listed.
-const MOST: u32 = 500;
-/// Pause between two looks.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Longest time of one call.
-const CALL: Duration = Duration::from_secs(15);
+/// Objects in one answer.
+const PAGE: u32 = 500;
+/// Most objects that are listed at all.
+const MOST: usize = 20_000;
 
-/// The client and the namespace of the flags.
-async fn client(arguments: &ClusterArguments) -> Result<(Client, String), CommandError> {
+/// A cluster and a namespace in it.
+pub struct Cluster {
+    client: Client,
+    limit: Duration,
+    /// The namespace of the flags or of the context.
+    pub namespace: String,
+}
+
+impl Cluster {
+    /// The cluster that the flags name.
+    ///
+    /// # Errors
+    /// When there is no usable configuration.
+    pub async fn connect(arguments: &ClusterArguments) -> Result<Self, CommandError> {
+        let mut config = configuration(arguments).await?;
+        let limit = arguments.request_timeout.clone();
+        config.connect_timeout = Some(limit.to_std());
+        // Asking again is up to the person, or to the next look of a watch.
+        config.default_retry = false;
+        if let Some(user) = &arguments.as_user {
+            config.auth_info.impersonate = Some(user.clone());
+            config.auth_info.impersonate_groups = Some(arguments.as_groups.clone()).filter(|groups| !groups.is_empty());
+        }
+        let namespace = arguments.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(|error| CommandError::Configuration(error.to_string()))?;
+        Ok(Self {
+            client,
+            limit,
+            namespace,
+        })
+    }
+
+    /// Objects of a kind in the cluster's namespace.
+    #[must_use]
+    pub fn here<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Objects of a kind in every namespace, or of one that has none.
+    #[must_use]
+    pub fn everywhere<K>(&self) -> Api<K>
+    where
+        K: kube::Resource,
+        K::DynamicType: Default,
+    {
+        Api::all(self.client.clone())
+    }
+
+    /// Waits for one answer.
+    ///
+    /// # Errors
+    /// What the API server answers, or that it does not.
+    pub async fn call<T>(&self, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, CommandError> {
+        match tokio::time::timeout(self.limit.to_std(), call).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(CommandError::Api(words(&error))),
+            Err(_) => Err(CommandError::TooSlow(self.limit.to_string())),
+        }
+    }
+
+    /// All objects, page by page.
+    ///
+    /// # Errors
+    /// What the API server answers, or that it does not.
+    pub async fn list<K>(&self, api: &Api<K>, mut params: ListParams) -> Result<Vec<K>, CommandError>
+    where
+        K: Clone + DeserializeOwned + std::fmt::Debug,
+    {
+        params.limit = Some(PAGE);
+        let mut items = Vec::new();
+        loop {
+            let page = self.call(api.list(&params)).await?;
+            items.extend(page.items);
+            match page.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(_) if items.len() >= MOST => {
+                    let problem = format!("there are more than {MOST} objects; choose a namespace or a selector");
+                    return Err(CommandError::Message(problem));
+                }
+                Some(token) => params.continue_token = Some(token),
+                None => return Ok(items),
+            }
+        }
+    }
+}
+
+async fn configuration(arguments: &ClusterArguments) -> Result<Config, CommandError> {
     let options = KubeConfigOptions {
         context: arguments.context.clone(),
-        ..KubeConfigOptions::default()
+        cluster: arguments.cluster.clone(),
+        user: arguments.user.clone(),
     };
-    let mut config = match &arguments.kubeconfig {
-        Some(path) => Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &options).await?,
-        None if arguments.context.is_some() => Config::from_kubeconfig(&options).await?,
-        None => Config::infer().await?,
-    };
-    config.read_timeout = Some(CALL);
-    let namespace = arguments
-        .namespace
-        .clone()
-        .unwrap_or_else(|| config.default_namespace.clone());
-    Ok((Client::try_from(config)?, namespace))
-}
-
-fn print<T: Serialize>(value: &T, output: Output) -> Result<(), CommandError> {
-    let text = match output {
-        Output::Yaml => serde_saphyr::to_string(value).map_err(|error| CommandError::Output(error.to_string()))?,
-        _ => serde_json::to_string_pretty(value).map_err(|error| CommandError::Output(error.to_string()))?,
-    };
-    println!("{}", text.trim_end());
-    Ok(())
-}
-
-/// `get`.
-pub async fn get(
-    arguments: &ClusterArguments,
-    kind: Kind,
-    name: Option<String>,
-    watch: bool,
-) -> Result<Exit, CommandError> {
-    let (client, namespace) = client(arguments).await?;
-    match (kind, name) {
-        (Kind::Cycles, Some(name)) => show(&client, &namespace, &name, arguments.output, watch).await,
-        (Kind::Cycles, None) => cycles(&client, &namespace, arguments).await,
-        (Kind::Challengers, name) => challengers(&client, &namespace, arguments, name.as_deref()).await,
+    let chosen = options.context.is_some() || options.cluster.is_some() || options.user.is_some();
+    if let Some(path) = &arguments.kubeconfig {
+        let file = Kubeconfig::read_from(path).map_err(|error| unusable(&error))?;
+        return Config::from_custom_kubeconfig(file, &options)
+            .await
+            .map_err(|error| unusable(&error));
     }
-}
-
-fn scope<K>(client: &Client, namespace: &str, all: bool) -> Api<K>
-where
-    K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
-    K::DynamicType: Default,
-{
-    if all {
-        Api::all(client.clone())
-    } else {
-        Api::namespaced(client.clone(), namespace)
+    if chosen {
+        return Config::from_kubeconfig(&options)
+            .await
+            .map_err(|error| unusable(&error));
     }
+    Config::infer().await.map_err(|error| unusable(&error))
 }
 
-async fn cycles(client: &Client, namespace: &str, arguments: &ClusterArguments) -> Result<Exit, CommandError> {
-    let api: Api<PeninCycle> = scope(client, namespace, arguments.all_namespaces);
-    let list = api.list(&ListParams::default().limit(MOST)).await?;
-    if arguments.output != Output::Table {
-        print(&list.items, arguments.output)?;
-        return Ok(Exit::Ok);
-    }
-    let rows: Vec<Vec<String>> = list.items.iter().map(cycle_row).collect();
-    println!(
-        "{}",
-        columns(
-            &[
-                "NAMESPACE",
-                "NAME",
-                "READY",
-                "CHAMPION",
-                "CHALLENGER",
-                "STAGE",
-                "WEIGHT"
-            ],
-            &rows
-        )
-    );
-    Ok(Exit::Ok)
+fn unusable(error: &dyn std::error::Error) -> CommandError {
+    CommandError::Configuration(chain(error))
 }
 
-fn cycle_row(cycle: &PeninCycle) -> Vec<String> {
-    let status = cycle.status.clone().unwrap_or_default();
-    let ready = status.conditions.iter().find(|condition| condition.type_ == "Ready");
-    let active = status.challenger.as_ref();
-    vec![
-        cycle.namespace().unwrap_or_default(),
-        cycle.name_any(),
-        ready.map_or_else(|| "-".to_owned(), |condition| condition.status.clone()),
-        status
-            .champion
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), |champion| champion.revision.clone()),
-        active.map_or_else(|| "-".to_owned(), |active| active.name.clone()),
-        active.map_or_else(|| "-".to_owned(), |active| format!("{:?}", active.stage)),
-        active.map_or_else(|| "-".to_owned(), |active| format!("{} %", active.weight.written.get())),
-    ]
-}
-
-async fn challengers(
-    client: &Client,
-    namespace: &str,
-    arguments: &ClusterArguments,
-    name: Option<&str>,
-) -> Result<Exit, CommandError> {
-    let api: Api<Challenger> = scope(client, namespace, arguments.all_namespaces);
-    let mut items = api.list(&ListParams::default().limit(MOST)).await?.items;
-    if let Some(name) = name {
-        items.retain(|challenger| challenger.name_any() == name);
-    }
-    if arguments.output != Output::Table {
-        print(&items, arguments.output)?;
-        return Ok(Exit::Ok);
-    }
-    let rows: Vec<Vec<String>> = items.iter().map(challenger_row).collect();
-    println!("{}", columns(&["NAME", "CYCLE", "PHASE", "DECISION", "MESSAGE"], &rows));
-    Ok(name.map_or(Exit::Ok, |_| verdict(items.first())))
-}
-
-fn challenger_row(challenger: &Challenger) -> Vec<String> {
-    let status = challenger.status.clone().unwrap_or_default();
-    vec![
-        challenger.name_any(),
-        challenger.spec.cycle_ref.name.clone(),
-        status
-            .phase
-            .map_or_else(|| "Pending".to_owned(), |phase| format!("{phase:?}")),
-        status
-            .decision
-            .as_ref()
-            .map_or_else(|| "-".to_owned(), |decision| format!("{:?}", decision.decision)),
-        cut(&status.message, 45),
-    ]
-}
-
-/// What a challenger's phase means for scripts.
-fn verdict(challenger: Option<&Challenger>) -> Exit {
-    match challenger
-        .and_then(|challenger| challenger.status.as_ref())
-        .and_then(|status| status.phase)
-    {
-        Some(ChallengerPhase::Promoted) => Exit::Ok,
-        Some(phase) if phase.is_final() => Exit::Refused,
-        _ => Exit::Waiting,
-    }
-}
-
-async fn show(client: &Client, namespace: &str, name: &str, output: Output, watch: bool) -> Result<Exit, CommandError> {
-    let cycles: Api<PeninCycle> = Api::namespaced(client.clone(), namespace);
-    let challengers: Api<Challenger> = Api::namespaced(client.clone(), namespace);
-    let of_cycle = ListParams::default()
-        .fields(&format!("spec.cycleRef.name={name}"))
-        .limit(MOST);
-    let mut shown = String::new();
-    loop {
-        let (cycle, list) = tokio::try_join!(cycles.get(name), challengers.list(&of_cycle))?;
-        if output != Output::Table {
-            print(&cycle, output)?;
-            return Ok(Exit::Ok);
+/// An error with its causes, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
         }
-        let mut items = list.items;
-        items.sort_by_key(|challenger| challenger.creation_timestamp().map(|time| time.0));
-        let text = tree::cycle(&cycle, &items, coloured());
-        if text != shown {
-            if watch && coloured() {
-                // Home and clear: the tree stands still while it changes.
-                print!("\u{1b}[H\u{1b}[2J");
+        next = cause.source();
+    }
+    plain(&text)
+}
+
+/// What went wrong between here and the API server.
+fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => {
+            let unknown_kind = status.code == 404
+                && ["could not find the requested resource", "page not found"]
+                    .iter()
+                    .any(|text| status.message.contains(text));
+            if unknown_kind {
+                return "this cluster does not know the kinds of PENIN-Ω: install the operator's Helm chart, or crds/"
+                    .to_owned();
             }
-            print!("{text}");
-            if watch && !coloured() {
-                println!();
-            }
-            shown = text;
+            let reason = Some(status.reason.as_str()).filter(|reason| !reason.is_empty());
+            let reason = reason.map_or_else(|| status.code.to_string(), str::to_owned);
+            plain(&format!("from the server ({reason}): {}", status.message))
         }
-        if !watch {
-            return Ok(Exit::Ok);
+        kube::Error::Service(cause) => {
+            format!("the API server cannot be reached: {}", chain(cause.as_ref()))
         }
-        tokio::time::sleep(PAUSE).await;
+        kube::Error::HyperError(_) => {
+            format!("the API server cannot be reached: {}", chain(error))
+        }
+        kube::Error::SerdeError(cause) => format!(
+            "the API server's answer cannot be read ({cause}); the operator may be newer than this program ({})",
+            env!("CARGO_PKG_VERSION")
+        ),
+        other => other
+            .source()
+            .map_or_else(|| plain(&other.to_string()), |_| chain(other)),
     }
-}
-
-/// `explain challenger`.
-pub async fn explain(arguments: &ClusterArguments, name: &str) -> Result<Exit, CommandError> {
-    let (client, namespace) = client(arguments).await?;
-    let challenger = Api::<Challenger>::namespaced(client, &namespace).get(name).await?;
-    if arguments.output == Output::Table {
-        print!("{}", tree::explain(&challenger, coloured()));
-    } else {
-        print(&challenger.status, arguments.output)?;
-    }
-    Ok(verdict(Some(&challenger)))
-}
-
-/// `abort challenger`.
-pub async fn abort(arguments: &ClusterArguments, name: &str) -> Result<Exit, CommandError> {
-    let (client, namespace) = client(arguments).await?;
-    let api: Api<Challenger> = Api::namespaced(client, &namespace);
-    let challenger = api.get(name).await?;
-    if challenger
-        .status
-        .as_ref()
-        .and_then(|status| status.phase)
-        .is_some_and(ChallengerPhase::is_final)
-    {
-        return Err(CommandError::Message(format!("challenger/{name} has already ended")));
-    }
-    let id = challenger.resource_version().unwrap_or_else(|| "1".to_owned());
-    let patch = json!({"metadata": {"annotations": {ANNOTATION_ABORT: format!("peninctl-{id}")}}});
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await?;
-    println!("challenger/{name} abort requested");
-    Ok(Exit::Ok)
 }

@@ -1,263 +1,271 @@
-//! One cycle as a tree, and one challenger gate by gate: pure text.
+//! One cycle as a tree, for somebody who was woken up by it: what is wrong comes first, then what serves, then what is
+//! under test and what keeps it from going on. Pure text.
 
-use std::fmt::Write as _;
+mod challenger;
+mod node;
 
+use std::cmp::Reverse;
+use std::fmt;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
-use penin_api::v1alpha1::{Challenger, ChallengerPhase, Comparison, GateMode, GateResult, GateStatus, PeninCycle};
+use penin_api::v1alpha1::cycle::{ChampionStatus, CommandAcknowledgement, LedgerHead};
+use penin_api::v1alpha1::{Challenger, ChallengerPhase, DecisionRecord, PeninCycle};
 
-use crate::table::{Tone, columns, cut};
+pub use challenger::{phase, tone};
+pub use node::Node;
 
-/// Widest line.
-const WIDTH: usize = 100;
+use crate::rows::ago;
+use crate::table::{Tone, cut};
 
-/// How a phase stands.
-#[must_use]
-pub const fn tone(phase: Option<ChallengerPhase>) -> Tone {
-    match phase {
-        Some(ChallengerPhase::Promoted) => Tone::Good,
-        Some(ChallengerPhase::Rejected | ChallengerPhase::RolledBack | ChallengerPhase::Aborted) => Tone::Bad,
-        _ => Tone::Open,
+/// How many ended challengers and ledger entries are shown.
+const FEW: usize = 3;
+/// The same in a wide tree.
+const MANY: usize = 20;
+
+/// Everything that a tree shows.
+pub struct View<'a> {
+    /// The cycle.
+    pub cycle: &'a PeninCycle,
+    /// Its challengers.
+    pub challengers: &'a [Challenger],
+    /// The time of the look.
+    pub now: Timestamp,
+    /// Whether to colour.
+    pub colour: bool,
+    /// More of everything.
+    pub wide: bool,
+}
+
+impl fmt::Display for View<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.root().render(self.colour))
     }
 }
 
-/// A cycle with its champion, its challengers and their gates.
+/// Date and time, to the second.
 #[must_use]
-pub fn cycle(cycle: &PeninCycle, challengers: &[Challenger], colour: bool) -> String {
-    let status = cycle.status.clone().unwrap_or_default();
-    let ready = condition(&status.conditions, "Ready");
-    let mut text = format!(
-        "PeninCycle {}/{}  {ready}\n",
-        cycle.namespace().unwrap_or_default(),
-        cycle.name_any()
-    );
-    if let Some(champion) = &status.champion {
-        let _ = writeln!(
-            text,
-            "├─ champion    {}  {} ready, since {}",
-            champion.revision, champion.ready_endpoints, champion.since.0
-        );
-    }
-    if let Some(active) = &status.challenger {
-        let weight = &active.weight;
-        let measured = weight.measured.as_ref().map_or("-", |measured| measured.as_str());
-        let _ = writeln!(
-            text,
-            "├─ challenger  {}  {:?}  weight wanted {} % written {} % measured {measured} %",
-            active.name,
-            active.stage,
-            weight.wanted.get(),
-            weight.written.get()
-        );
-    }
-    if let Some(ledger) = &status.ledger {
-        let _ = writeln!(
-            text,
-            "├─ ledger      {} entries, root {}…",
-            ledger.size.get(),
-            cut(&ledger.root, 13)
-        );
-    }
-    for (index, challenger) in challengers.iter().enumerate() {
-        let last = index + 1 == challengers.len();
-        text.push_str(&branch(challenger, last, colour));
-    }
-    text
+pub fn clock(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-fn branch(challenger: &Challenger, last: bool, colour: bool) -> String {
-    let status = challenger.status.clone().unwrap_or_default();
-    let tone = tone(status.phase);
-    let phase = status
-        .phase
-        .map_or_else(|| "Pending".to_owned(), |phase| format!("{phase:?}"));
-    let (corner, stem) = if last { ("└─", "   ") } else { ("├─", "│  ") };
-    let head = tone.paint(&format!("{} {phase}", tone.sign()), colour);
-    let mut text = format!("{corner} {}  {head}\n", challenger.name_any());
-    if !status.message.is_empty() {
-        let _ = writeln!(text, "{stem}   {}", cut(&status.message, WIDTH - 6));
+impl View<'_> {
+    fn root(&self) -> Node {
+        let name = format!(
+            "{}/{}",
+            self.cycle.namespace().unwrap_or_default(),
+            self.cycle.name_any()
+        );
+        let Some(status) = &self.cycle.status else {
+            return Node::toned(
+                Tone::Open,
+                format!("? PeninCycle {name}: no operator has looked at it yet"),
+            );
+        };
+        let (tone, state) = match find(&status.conditions, "Ready") {
+            None => (Tone::Open, "no operator has looked at it yet".to_owned()),
+            Some(ready) if ready.status == "True" => (Tone::Good, "ready".to_owned()),
+            Some(ready) => (Tone::Bad, format!("NOT READY ({})", ready.reason)),
+        };
+        let mut root = Node::toned(tone, format!("{} PeninCycle {name}: {state}", tone.sign()));
+        // With a challenger in flight the message is about it, and stands there.
+        let message = find(&status.conditions, "Ready").map(|ready| ready.message.as_str());
+        let of_cycle = message.filter(|text| !text.is_empty() && (status.challenger.is_none() || tone != Tone::Good));
+        root.extend(of_cycle.map(|text| Node::labelled("now", text)));
+        root.extend(self.problems());
+        root.extend(status.champion.as_ref().map(|champion| self.champion(champion)));
+        root.extend(self.active());
+        root.extend(self.queue());
+        root.extend(self.ended());
+        root.extend(self.entries());
+        root.extend(status.ledger.as_ref().map(ledger));
+        root.extend(status.last_command.as_ref().map(command));
+        root
     }
-    let decided = status.decision.iter().map(|decision| {
-        let entry = decision
-            .entry
-            .map(|entry| format!(", entry {}", entry.get()))
-            .unwrap_or_default();
-        format!("{:?} {}{entry}", decision.decision, decision.reason)
-    });
-    for line in decided {
-        let _ = writeln!(text, "{stem}   decision: {line}");
-    }
-    for gate in status.gates.iter().filter(|gate| gate.mode == GateMode::Required) {
-        let tone = gate_tone(gate);
-        let line = format!("{} {:<13} {}", tone.sign(), gate.name, bound(gate));
-        let _ = writeln!(text, "{stem}   {}", tone.paint(&line, colour));
-    }
-    text
-}
 
-/// Every gate and check of a challenger, with value, bound and verdict.
-#[must_use]
-pub fn explain(challenger: &Challenger, colour: bool) -> String {
-    let status = challenger.status.clone().unwrap_or_default();
-    let phase = status
-        .phase
-        .map_or_else(|| "Pending".to_owned(), |phase| format!("{phase:?}"));
-    let mut text = format!("Challenger {}: {phase}\n{}\n", challenger.name_any(), status.message);
-    for (title, gates) in [("GATE", &status.gates), ("CHECK", &status.checks)] {
-        if gates.is_empty() {
-            continue;
+    /// Conditions that a person has to know about.
+    fn problems(&self) -> Vec<Node> {
+        let status = self.cycle.status.as_ref();
+        let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+        let ready = find(conditions, "Ready");
+        let unusual = conditions.iter().filter(|condition| match condition.type_.as_str() {
+            // What the first line says already is not said again.
+            "Stalled" => condition.status == "True" && ready.is_none_or(|ready| ready.reason != condition.reason),
+            "TargetChanged" | "Suspended" => condition.status == "True",
+            "Accepted" | "ResolvedRefs" | "TrafficProgrammed" | "LedgerAvailable" | "EvidenceAvailable" => {
+                condition.status == "False"
+            }
+            _ => false,
+        });
+        let mut nodes: Vec<Node> = unusual
+            .map(|condition| {
+                let tone = match condition.type_.as_str() {
+                    "TargetChanged" | "Suspended" => Tone::Open,
+                    _ => Tone::Bad,
+                };
+                let text = format!(
+                    "! {}={} ({}): {}",
+                    condition.type_, condition.status, condition.reason, condition.message
+                );
+                Node::toned(tone, text.trim_end_matches(": ").to_owned())
+            })
+            .collect();
+        let seen = status.and_then(|status| status.observed_generation).unwrap_or(-1);
+        let generation = self.cycle.metadata.generation.unwrap_or(0);
+        if seen < generation {
+            let text = format!("! the operator has not seen the newest spec (generation {generation}, seen {seen})");
+            nodes.insert(0, Node::toned(Tone::Open, text));
         }
-        let rows: Vec<Vec<String>> = gates.iter().map(row).collect();
-        let _ = writeln!(
-            text,
-            "\n{}",
-            columns(&["", title, "VALUE", "BOUND", "VERDICT", "REASON", "MODE"], &rows)
+        nodes
+    }
+
+    fn champion(&self, champion: &ChampionStatus) -> Node {
+        let ready = champion.ready_endpoints;
+        let text = format!(
+            "{}, {ready} ready {}, since {} ({})",
+            champion.revision,
+            if ready == 1 { "endpoint" } else { "endpoints" },
+            clock(champion.since.0),
+            ago(champion.since.0, self.now)
         );
+        let node = Node::labelled("champion", &text);
+        if ready == 0 { node.with_tone(Tone::Bad) } else { node }
     }
-    let unknown: Vec<Vec<String>> = status
-        .evidence
-        .iter()
-        .filter(|evidence| !evidence.reason.is_empty())
-        .map(|evidence| {
-            vec![
-                evidence.name.clone(),
-                evidence.reason.clone(),
-                cut(&evidence.message, 60),
-            ]
-        })
-        .collect();
-    if !unknown.is_empty() {
-        let _ = writeln!(text, "\n{}", columns(&["EVIDENCE", "UNKNOWN BECAUSE", ""], &unknown));
-    }
-    let blocking: Vec<&str> = status
-        .gates
-        .iter()
-        .filter(|gate| gate.mode == GateMode::Required && gate.status != GateStatus::Pass)
-        .map(|gate| gate.name.as_str())
-        .collect();
-    if !blocking.is_empty() {
-        let line = format!("Not promoted because of: {}", blocking.join(", "));
-        let _ = writeln!(text, "\n{}", Tone::Bad.paint(&line, colour));
-    }
-    text
-}
 
-fn row(gate: &GateResult) -> Vec<String> {
-    let number =
-        |value: Option<&penin_api::values::DecimalString>| value.map_or("-".to_owned(), |v| cut(v.as_str(), 12));
-    let mode = match gate.mode {
-        GateMode::Required => "required",
-        GateMode::Advisory => "advisory",
-    };
-    vec![
-        gate_tone(gate).sign().to_owned(),
-        gate.name.clone(),
-        number(gate.value.as_ref()),
-        gate.threshold.as_ref().map_or_else(
-            || "-".to_owned(),
-            |t| format!("{} {}", sign(gate.comparison), t.as_str()),
-        ),
-        format!("{:?}", gate.status),
-        gate.reason.clone(),
-        mode.to_owned(),
-    ]
-}
-
-fn bound(gate: &GateResult) -> String {
-    let value = gate
-        .value
-        .as_ref()
-        .map_or_else(|| "-".to_owned(), |value| cut(value.as_str(), 12));
-    match &gate.threshold {
-        Some(threshold) => format!(
-            "{value:<13} {} {:<8} {}",
-            sign(gate.comparison),
-            threshold.as_str(),
-            gate.reason
-        ),
-        None => gate.reason.clone(),
+    fn active(&self) -> Option<Node> {
+        let active = self.cycle.status.as_ref()?.challenger.as_ref()?;
+        let object = self
+            .challengers
+            .iter()
+            .find(|challenger| challenger.name_any() == active.name);
+        Some(challenger::active(self, active, object))
     }
-}
 
-const fn sign(comparison: Comparison) -> &'static str {
-    match comparison {
-        Comparison::LessThan => "<",
-        Comparison::AtMost => "≤",
-        Comparison::AtLeast => "≥",
-        Comparison::GreaterThan => ">",
-        Comparison::Equal => "=",
+    fn is_active(&self, challenger: &Challenger) -> bool {
+        let active = self.cycle.status.as_ref().and_then(|status| status.challenger.as_ref());
+        active.is_some_and(|active| active.name == challenger.name_any())
     }
-}
 
-const fn gate_tone(gate: &GateResult) -> Tone {
-    match gate.status {
-        GateStatus::Pass => Tone::Good,
-        GateStatus::Fail => Tone::Bad,
-        GateStatus::Unknown => Tone::Open,
-    }
-}
-
-fn condition(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition], type_: &str) -> String {
-    let found = conditions.iter().find(|condition| condition.type_ == type_);
-    found.map_or_else(
-        || "not seen by an operator yet".to_owned(),
-        |condition| {
-            format!(
-                "{type_}={} ({}) {}",
-                condition.status,
-                condition.reason,
-                cut(&condition.message, 50)
+    /// Those that wait, in the order in which they will be tried.
+    fn queue(&self) -> Option<Node> {
+        let mut waiting: Vec<&Challenger> = self
+            .challengers
+            .iter()
+            .filter(|challenger| !self.is_active(challenger) && !phase(challenger).is_final())
+            .collect();
+        waiting.sort_by_key(|challenger| {
+            (
+                challenger.creation_timestamp().map(|time| time.0),
+                challenger.name_any(),
             )
-        },
+        });
+        if waiting.is_empty() {
+            return None;
+        }
+        let mut node = Node::labelled("queue", &format!("{} waiting", waiting.len()));
+        let limit = self.limit();
+        for challenger in waiting.iter().take(limit) {
+            let message = challenger.status.as_ref().map_or("", |status| status.message.as_str());
+            let line = format!("{}: {message}", challenger.name_any());
+            node.push(Node::text(line.trim_end_matches(": ")));
+        }
+        if waiting.len() > limit {
+            node.push(Node::text(format!("and {} more", waiting.len() - limit)));
+        }
+        Some(node)
+    }
+
+    /// The last ones that ended, newest first.
+    fn ended(&self) -> Option<Node> {
+        let mut ended: Vec<&Challenger> = self
+            .challengers
+            .iter()
+            .filter(|challenger| !self.is_active(challenger) && phase(challenger).is_final())
+            .collect();
+        ended.sort_by_key(|challenger| {
+            let since = challenger::ended_at(challenger);
+            Reverse((since, challenger.creation_timestamp().map(|time| time.0)))
+        });
+        if ended.is_empty() {
+            return None;
+        }
+        let mut node = Node::labelled("ended", &format!("{}, newest first", ended.len()));
+        node.extend(
+            ended
+                .into_iter()
+                .take(self.limit())
+                .map(|challenger| challenger::ended(self, challenger)),
+        );
+        Some(node)
+    }
+
+    /// The last decisions that were recorded, newest first.
+    fn entries(&self) -> Option<Node> {
+        let of_cycle = self
+            .cycle
+            .status
+            .as_ref()
+            .and_then(|status| status.last_decision.as_ref());
+        let of_challengers = self.challengers.iter().filter_map(|challenger| {
+            let decision = challenger.status.as_ref()?.decision.as_ref()?;
+            Some((decision.entry?.get(), challenger.name_any(), decision))
+        });
+        let mut entries: Vec<(u64, String, &DecisionRecord)> = of_challengers.collect();
+        if let Some((entry, decision)) = of_cycle.and_then(|decision| Some((decision.entry?.get(), decision)))
+            && !entries.iter().any(|(known, ..)| *known == entry)
+        {
+            entries.push((entry, "the cycle".to_owned(), decision));
+        }
+        entries.sort_by_key(|(entry, ..)| Reverse(*entry));
+        if entries.is_empty() {
+            return None;
+        }
+        let mut node = Node::labelled("last entries", "of decisions, in the ledger");
+        node.extend(entries.into_iter().take(self.limit()).map(|(entry, name, decision)| {
+            let text = format!(
+                "#{entry}  {}  {name}: {:?} {}",
+                clock(decision.time.0),
+                decision.decision,
+                decision.reason
+            );
+            Node::text(text)
+        }));
+        Some(node)
+    }
+
+    const fn limit(&self) -> usize {
+        if self.wide { MANY } else { FEW }
+    }
+}
+
+fn ledger(head: &LedgerHead) -> Node {
+    Node::labelled(
+        "ledger",
+        &format!("{} entries, root {}", head.size.get(), cut(&head.root, 17)),
     )
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
+fn command(command: &CommandAcknowledgement) -> Node {
+    let text = format!(
+        "{} {}: {:?}. {}",
+        command.verb, command.id, command.result, command.message
+    );
+    Node::labelled("last command", text.trim_end_matches(". "))
+}
 
-    fn refused() -> Challenger {
-        serde_json::from_value(json!({
-            "apiVersion": "penin.ai/v1alpha1", "kind": "Challenger", "metadata": {"name": "unfair", "namespace": "demo"},
-            "spec": {"cycleRef": {"name": "income"}, "containers": [{"name": "server", "image": "x"}]},
-            "status": {
-                "phase": "Rejected", "message": "Reject SIGMA_GUARD",
-                "gates": [
-                    {"name": "rho_bias", "value": "3.2", "threshold": "1.25", "comparison": "AtMost", "status": "Fail", "reason": "above_maximum", "mode": "Required"},
-                    {"name": "ece", "value": "0.01", "threshold": "0.03", "comparison": "AtMost", "status": "Pass", "reason": "ok", "mode": "Required"},
-                    {"name": "agape", "comparison": "AtLeast", "status": "Unknown", "reason": "missing", "mode": "Advisory"},
-                ],
-            },
-        }))
-        .unwrap()
-    }
+fn find<'a>(conditions: &'a [Condition], type_: &str) -> Option<&'a Condition> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
 
-    #[test]
-    fn an_explanation_names_what_blocks_and_nothing_else() {
-        let text = explain(&refused(), false);
-        assert!(text.contains("Not promoted because of: rho_bias\n"), "{text}");
-        assert!(text.contains("✖  rho_bias  3.2    ≤ 1.25  Fail"), "{text}");
-        assert!(!text.contains('\u{1b}'));
-    }
+/// Whether nothing more happens to a challenger.
+#[must_use]
+pub fn is_over(challenger: &Challenger) -> bool {
+    phase(challenger).is_final()
+}
 
-    #[test]
-    fn lines_of_the_tree_fit_a_terminal() {
-        let cycle_object: PeninCycle = serde_json::from_value(json!({
-            "apiVersion": "penin.ai/v1alpha1", "kind": "PeninCycle", "metadata": {"name": "income", "namespace": "demo"},
-            "spec": {
-                "targetRef": {"kind": "Deployment", "name": "income"}, "service": {"port": 80, "targetPort": 8080},
-                "traffic": {"gateway": {"parentRefs": [{"name": "edge"}]}},
-                "evidence": [{"name": "e", "prometheus": {"address": "http://prometheus:9090"}, "preset": "EnvoyGateway"}],
-                "scores": {"linf": {"metrics": [{"name": "success", "weight": "1", "preset": "SuccessRatio"}]}},
-            },
-        }))
-        .unwrap();
-        let mut long = refused();
-        if let Some(status) = &mut long.status {
-            status.message = "m".repeat(500);
-        }
-        let text = cycle(&cycle_object, &[long], false);
-        assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
-        assert!(text.contains("✖ Rejected"), "{text}");
-    }
+/// Whether it ended as its author hoped.
+#[must_use]
+pub fn is_promoted(challenger: &Challenger) -> bool {
+    phase(challenger) == ChallengerPhase::Promoted
 }
