@@ -14,7 +14,7 @@ use effort::effort;
 use penin_engine::EngineError;
 use penin_engine::decision::{CycleReason, Decision, Traffic};
 use penin_engine::event::EventType;
-use penin_engine::gates::Gate;
+use penin_engine::gates::{Gate, GateName};
 use penin_engine::lyapunov::{self};
 use penin_engine::master::{State, StateVector, alpha, commit};
 use penin_engine::num::Num;
@@ -244,4 +244,29 @@ fn chaos_never_promotes_and_never_repairs_bad_components() {
         state.rng = next.rng;
     }
     assert!(struck > 10, "{struck}");
+}
+
+#[test]
+fn unusable_modules_leave_the_guard_undecided_instead_of_failing_it() {
+    let config = config(&json!({"guard": {"coherenceMin": 0.85}}));
+    let mut document = promotable("direct");
+    document["modules"]["meta"] = json!("NaN");
+    let (outcome, _) = cycle(&config, &with_baseline(&config), &document);
+    assert_eq!(
+        (outcome.decision, outcome.reason),
+        (Decision::Hold, CycleReason::EvidenceUnknown)
+    );
+    let gate = outcome.gates.iter().find(|gate| gate.name == GateName::GuardCoherence);
+    assert_eq!(gate.unwrap().reason, "non_finite");
+}
+
+#[test]
+fn advice_on_contraction_ends_with_the_configured_passes() {
+    let config = config(&json!({"lpsi": {"rho": 0.99, "maxPasses": 3}}));
+    let mut document = promotable("canary");
+    document["risk"]["uncertainty"] = json!(0.99);
+    let (outcome, _) = cycle(&config, &with_baseline(&config), &document);
+    assert_eq!((outcome.decision, outcome.reason), (Decision::Abort, CycleReason::Risk));
+    let advice = outcome.contraction.unwrap();
+    assert_eq!((advice.passes, advice.reached), (3, false));
 }

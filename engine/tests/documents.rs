@@ -156,6 +156,12 @@ fn a_stored_state_is_refused_by_the_first_bad_field() {
         State::from_json(&other_seed, &good).unwrap_err(),
         EngineError::state("rng", penin_engine::num::Code::SeedMismatch)
     );
+    let mut strayed = State::from_json(&config, &good).unwrap();
+    strayed.rng = penin_engine::rng::RngState::start(config.seed, 1);
+    assert_eq!(
+        strayed.validate(&config).unwrap_err(),
+        EngineError::state("rng", penin_engine::num::Code::SeedMismatch)
+    );
     let mut typed = State::from_json(&config, &good).unwrap();
     typed.evolving.alpha = f64::NAN;
     assert!(typed.validate(&config).is_err());
