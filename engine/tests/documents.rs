@@ -156,6 +156,8 @@ fn a_stored_state_is_refused_by_the_first_bad_field() {
         State::from_json(&other_seed, &good).unwrap_err(),
         EngineError::state("rng", penin_engine::num::Code::SeedMismatch)
     );
+    let strayed = serde_json::to_value(penin_engine::rng::RngState::start(config.seed, 1)).unwrap();
+    assert_eq!(refused("/rng", strayed), ("rng".to_owned(), "seed_mismatch"));
     let mut strayed = State::from_json(&config, &good).unwrap();
     strayed.rng = penin_engine::rng::RngState::start(config.seed, 1);
     assert_eq!(
