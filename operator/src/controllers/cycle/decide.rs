@@ -14,7 +14,7 @@ use super::plan::{Plan, Step};
 use super::position::Position;
 use super::settings::Settings;
 use super::snapshot::{SAFETY_RECHECK, Snapshot};
-use super::{adoption, deletion, idle};
+use super::{adoption, blind, deletion, idle};
 
 /// What to do now.
 ///
@@ -27,15 +27,7 @@ pub fn decide(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {
     };
     let book = match &snapshot.book {
         Ok(book) => book.as_ref(),
-        Err(problem) => {
-            return Plan::wait(
-                Step::Blocked,
-                Reason::StateMismatch,
-                problem.to_string(),
-                SAFETY_RECHECK,
-                position,
-            );
-        }
+        Err(problem) => return blind::advance(snapshot, settings, problem, position, now),
     };
     if let Some(book) = book
         && let Some(life) = &book.life
@@ -51,7 +43,8 @@ pub fn decide(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {
         return life::advance(&context, position);
     }
     if snapshot.deleting {
-        return deletion::advance(snapshot, Some(settings), book, position, now);
+        let champion = book.map(|book| book.champion.name.as_str());
+        return deletion::advance(snapshot, Some(settings), book, champion, position, now);
     }
     if !snapshot.has_finalizer {
         return Plan::write(
@@ -78,7 +71,8 @@ pub fn decide(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {
 fn unusable(snapshot: &Snapshot, problems: &[String], position: Position, now: Timestamp) -> Plan {
     if snapshot.deleting {
         let book = snapshot.book.as_ref().ok().and_then(Option::as_ref);
-        return deletion::advance(snapshot, None, book, position, now);
+        let champion = book.map(|book| book.champion.name.as_str());
+        return deletion::advance(snapshot, None, book, champion, position, now);
     }
     Plan::wait(
         Step::Blocked,

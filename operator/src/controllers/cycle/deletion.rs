@@ -17,16 +17,18 @@ use super::snapshot::Snapshot;
 use super::{records, route};
 use crate::adapters::traffic::{self, RouteState, Split};
 
-/// The plan of this pass for a cycle under deletion, after any life in it has been withdrawn.
+/// The plan of this pass for a cycle under deletion, after any life in it has been withdrawn. `champion` is who goes on
+/// serving; `book` is None when there is none, or when it cannot be read.
 #[must_use]
 pub fn advance(
     snapshot: &Snapshot,
     settings: Option<&Settings>,
     book: Option<&Book>,
+    champion: Option<&str>,
     position: Position,
     now: Timestamp,
 ) -> Plan {
-    match steps(snapshot, settings, book, &position, now) {
+    match steps(snapshot, settings, book, champion, &position, now) {
         ControlFlow::Break(plan) => plan,
         ControlFlow::Continue(()) => Plan::write(
             Step::Releasing,
@@ -41,6 +43,7 @@ fn steps(
     snapshot: &Snapshot,
     settings: Option<&Settings>,
     book: Option<&Book>,
+    champion: Option<&str>,
     position: &Position,
     now: Timestamp,
 ) -> Pass<()> {
@@ -66,9 +69,9 @@ fn steps(
         ));
     }
     let orphan = settings.is_none_or(|settings| settings.deletion_policy == DeletionPolicy::Orphan);
-    if orphan && let (Some(settings), Some(book)) = (settings, book) {
-        champion_alone(snapshot, settings, book, position)?;
-        release(snapshot, settings, &book.champion.name, position)?;
+    if orphan && let (Some(settings), Some(champion)) = (settings, champion) {
+        champion_alone(snapshot, settings, champion, position)?;
+        release(snapshot, settings, champion, position)?;
     }
     if let Some(book) = book
         && snapshot.ledger.problem.is_none()
@@ -85,8 +88,8 @@ fn steps(
     ControlFlow::Continue(())
 }
 
-fn champion_alone(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &Position) -> Pass<()> {
-    let intent = route::intent(snapshot, settings, &book.champion.name, &Split::ChampionOnly);
+fn champion_alone(snapshot: &Snapshot, settings: &Settings, champion: &str, position: &Position) -> Pass<()> {
+    let intent = route::intent(snapshot, settings, champion, &Split::ChampionOnly);
     match traffic::observe(&intent, snapshot.route.as_ref()) {
         // Somebody else's route, or none at all, is not made anew for an object that is going.
         RouteState::Foreign { .. } | RouteState::Absent | RouteState::Written { .. } => ControlFlow::Continue(()),

@@ -15,6 +15,7 @@ use super::settings::Settings;
 use super::snapshot::{Candidate, SAFETY_RECHECK, Snapshot};
 use super::{records, route};
 use crate::adapters::traffic::{self, RouteState, Split};
+use crate::workload::Revision;
 
 /// The plan of this pass for an adopted cycle without a life.
 #[must_use]
@@ -154,7 +155,9 @@ fn finalizers(snapshot: &Snapshot, book: &Book, position: &Position) -> Pass<()>
 pub fn next<'a>(snapshot: &'a Snapshot, book: &Book) -> Option<&'a Candidate> {
     snapshot.candidates.iter().find(|candidate| {
         let stopped = candidate.deleting || candidate.abort.is_some();
-        !stopped && !candidate.is_over(book) && candidate.revision.is_ok()
+        // What runs already has nothing to prove; as a challenger of itself it would only endanger the champion's pods.
+        let new = |revision: &Revision| revision.name != book.champion.name;
+        !stopped && !candidate.is_over(book) && candidate.revision.as_ref().is_ok_and(new)
     })
 }
 

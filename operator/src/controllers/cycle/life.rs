@@ -132,7 +132,9 @@ fn reason_to_withdraw(context: &Context<'_>) -> Option<End> {
         });
     }
     if let Some(id) = candidate.abort.as_ref().or(candidate.cycle_abort.as_ref()) {
-        return Some(End::by_person(format!("Aborted by command {id}")));
+        let actor = candidate.abort_actor.as_ref();
+        let of = actor.map(|actor| format!(" of {actor}")).unwrap_or_default();
+        return Some(End::by_person(format!("Aborted by command {id}{of}")));
     }
     if context.snapshot.deleting {
         return Some(End::by_person("The PeninCycle is being deleted"));
@@ -189,7 +191,11 @@ fn goes_first(context: &Context<'_>) -> bool {
 /// Takes the traffic away and records it when the ledger is well. The decision itself is queued on the volume.
 fn traffic_first(context: &Context<'_>, end: End, position: Position) -> Plan {
     let mut book = context.book.clone();
-    records::withdraw_life(&mut book, end.verdict(context.life.had_live_traffic), context.life.granted_at);
+    records::withdraw_life(
+        &mut book,
+        end.verdict(context.life.had_live_traffic),
+        context.life.granted_at,
+    );
     let Some(life) = book.life.clone() else {
         return withdraw(context, end, position);
     };
@@ -201,7 +207,9 @@ fn traffic_first(context: &Context<'_>, end: End, position: Position) -> Plan {
         candidate: context.candidate,
         now: context.now,
     };
-    let position = match taken_down(&withdrawn, position) {
+    let position = match taken_down(&withdrawn, position.clone()) {
+        // A deletion lets go of the route: then it says what it will say for ever.
+        ControlFlow::Break(_) if context.snapshot.deleting && !route::is_ours(&withdrawn) => position,
         ControlFlow::Break(plan) => return plan,
         ControlFlow::Continue(position) => position,
     };
@@ -220,7 +228,13 @@ fn traffic_first(context: &Context<'_>, end: End, position: Position) -> Plan {
         }
         Some(problem) => {
             let message = format!("The challenger has no traffic; its end waits for the ledger: {problem}");
-            Plan::wait(Step::Withdrawing, Reason::LedgerUnavailable, message, GLANCE * 4, position)
+            Plan::wait(
+                Step::Withdrawing,
+                Reason::LedgerUnavailable,
+                message,
+                GLANCE * 4,
+                position,
+            )
         }
     }
 }
@@ -332,6 +346,7 @@ fn measured_share(context: &Context<'_>, weight: u8, settled: Timestamp, positio
     };
     let waiting = match evidence.share(weight, context.settings.share_min_requests) {
         Ok(ShareVerdict::Inside(share)) => {
+            recorded_in_time(context, &position)?;
             let record = records::outcome(context, &format!("{share}"));
             let message = format!("Weight {weight} % is served: {share}");
             return ControlFlow::Break(Plan::record(
@@ -365,6 +380,18 @@ fn measured_share(context: &Context<'_>, weight: u8, settled: Timestamp, positio
     ControlFlow::Break(plan)
 }
 
+/// What was observed has to be recorded before the stage's deadline: a ledger that takes nothing is no reason to keep
+/// traffic that nobody judges.
+fn recorded_in_time(context: &Context<'_>, position: &Position) -> Pass<()> {
+    overdue(
+        context,
+        context.settings.stage_deadline(&context.life.grant),
+        Reason::LedgerUnavailable,
+        "the effect was observed and could not be recorded",
+        position,
+    )
+}
+
 /// Grant [`Grant::Promotion`].
 fn promotion(context: &Context<'_>, position: Position) -> Pass<std::convert::Infallible> {
     let Some(former) = context.life.former_champion.as_ref() else {
@@ -379,6 +406,7 @@ fn promotion(context: &Context<'_>, position: Position) -> Pass<std::convert::In
     };
     let (settled, position) = route::settle(context, &watching, Direction::Up, Step::Shifting, position)?;
     if !context.life.effect_recorded {
+        recorded_in_time(context, &position)?;
         let record = records::outcome(context, "all traffic goes to the new champion");
         let message = "All traffic goes to the new champion";
         return ControlFlow::Break(Plan::record(
@@ -482,7 +510,11 @@ fn failed_over(context: &Context<'_>, challenger: &str, position: Position) -> P
 /// Waits until requests that were under way have had time to finish.
 fn drained(context: &Context<'_>, settled: Timestamp, position: Position) -> Pass<Position> {
     // Without a Challenger nothing remembers when the weight was seen at 0.
-    let since = if context.candidate.is_some() { settled } else { context.life.granted_at };
+    let since = if context.candidate.is_some() {
+        settled
+    } else {
+        context.life.granted_at
+    };
     let until = since + span(context.settings.drain);
     if context.now >= until {
         return ControlFlow::Continue(position);

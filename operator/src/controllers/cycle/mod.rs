@@ -11,6 +11,7 @@
 
 pub mod adoption;
 pub mod apply;
+pub mod blind;
 pub mod book;
 pub mod decide;
 pub mod deletion;
@@ -30,3 +31,6 @@ pub mod snapshot;
 pub mod status;
 
 pub use reconcile::run;
+
+#[cfg(test)]
+mod tests;

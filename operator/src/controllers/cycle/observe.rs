@@ -9,7 +9,10 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
 use penin_api::foreign::HttpRoute;
-use penin_api::names::{ANNOTATION_ABORT, FINALIZER_CHALLENGER, FINALIZER_CYCLE, LABEL_CYCLE, LABEL_REVISION};
+use penin_api::names::{
+    ANNOTATION_ABORT, ANNOTATION_ABORT_ACTOR, COMMAND_ID_MAX_LENGTH, FINALIZER_CHALLENGER, FINALIZER_CYCLE,
+    LABEL_CYCLE, LABEL_REVISION,
+};
 use penin_api::v1alpha1::cycle::RevisionRole;
 use penin_api::v1alpha1::{Challenger, PeninCycle, PromotionGate};
 
@@ -25,6 +28,8 @@ use crate::workload::{self, Home, Revision, Rollout};
 
 /// Most objects of one kind that a pass reads. More than these are a sign of trouble, not of load.
 const MOST: u32 = 500;
+/// Most characters of a user's name that enter the ledger.
+const ACTOR_MAX_LENGTH: usize = 253;
 
 /// Why a pass could not read the world.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +221,8 @@ fn candidate(
         workload::resolve(target, &key.name, &challenger.spec.containers).map_err(|error| error.to_string())
     });
     let acknowledged = |last: Option<&penin_api::v1alpha1::cycle::CommandAcknowledgement>, id: &str| {
-        last.is_some_and(|command| command.id == id)
+        // The status holds no more of an id than this.
+        last.is_some_and(|command| command.id.chars().eq(id.chars().take(COMMAND_ID_MAX_LENGTH)))
     };
     let own = challenger
         .annotations()
@@ -228,6 +234,11 @@ fn candidate(
             id,
         )
     });
+    // Whoever asks on the Challenger itself comes first; without any command there is nobody to name.
+    let asked_on = own
+        .map(|_| challenger.annotations())
+        .or(cycles.map(|_| cycle.annotations()));
+    let actor = asked_on.and_then(|annotations| annotations.get(ANNOTATION_ABORT_ACTOR));
     let position = status.position.as_ref();
     Some(Candidate {
         name: challenger.name_any(),
@@ -242,6 +253,8 @@ fn candidate(
         pending_withdrawal: position.and_then(|position| position.outcome),
         abort: own.cloned(),
         cycle_abort: cycles.cloned(),
+        abort_actor: actor.map(|actor| actor.chars().take(ACTOR_MAX_LENGTH).collect()),
+        proposal: challenger.spec.proposal.clone(),
         revision,
         position: position
             .map(|position| Position::from_api(&position.timers))

@@ -29,6 +29,8 @@ pub struct Plan {
     pub position: Position,
     /// The judgement made in this pass, if one was made.
     pub judged: Option<Judged>,
+    /// Set when a life ends although the ledger cannot even be read: the Challenger's status has to remember it.
+    pub withdrawn: Option<Verdict>,
 }
 
 /// What a cycle or a challenger is doing. Every waiting step has a deadline; see `life.rs`.
@@ -213,6 +215,7 @@ impl Plan {
             recheck,
             position,
             judged: None,
+            withdrawn: None,
         }
     }
 
@@ -227,6 +230,7 @@ impl Plan {
             recheck: Duration::from_secs(1),
             position,
             judged: None,
+            withdrawn: None,
         }
     }
 
@@ -241,6 +245,7 @@ impl Plan {
             recheck: Duration::ZERO,
             position,
             judged: None,
+            withdrawn: None,
         }
     }
 
@@ -255,7 +260,15 @@ impl Plan {
             recheck: Duration::from_secs(1),
             position,
             judged: None,
+            withdrawn: None,
         }
+    }
+
+    /// The same plan, with the end of a life that the Challenger's status is to remember.
+    #[must_use]
+    pub fn withdrawing(mut self, verdict: Verdict) -> Self {
+        self.withdrawn = Some(verdict);
+        self
     }
 
     /// The same plan with a judgement attached.

@@ -124,7 +124,8 @@ pub fn enough_endpoints(
 pub fn scaled_down(context: &Context<'_>, revision: &str, position: Position) -> Pass<Position> {
     let view = context.snapshot.revision(revision);
     match view.deployment {
-        Some(deployment) if deployment.ours && deployment.replicas > 0 => {
+        // Whatever a life says, the champion's pods stay.
+        Some(deployment) if deployment.ours && deployment.replicas > 0 && revision != context.book.champion.name => {
             let message = format!("Revision {revision} has no traffic and is being scaled to 0");
             let write = Write::ScaleDeployment {
                 name: revision.to_owned(),

@@ -98,6 +98,7 @@ pub fn adoption(snapshot: &Snapshot, settings: &Settings, target: &Target, now: 
     draft
         .blobs
         .push(blob("config", &serde_json::to_value(config).unwrap_or_default()));
+    draft.blobs.push(declared(snapshot));
     let book = Book {
         format: FORMAT,
         engine,
@@ -135,6 +136,7 @@ pub fn intent(snapshot: &Snapshot, book: &Book, candidate: &Candidate, now: Time
         "revision": revision,
         "champion": book.champion,
         "gates": snapshot.gates.names,
+        "proposal": candidate.proposal,
     });
     let draft = draft(snapshot, Kind::Intent, &revision, &candidate.uid, now, body);
     let life = Life {
@@ -274,6 +276,7 @@ pub fn judgement(
             .collect();
     }
     draft.blobs = judged.replay.iter().map(|(name, value)| blob(name, value)).collect();
+    draft.blobs.push(declared(snapshot));
     draft
 }
 
@@ -307,6 +310,14 @@ pub fn released(snapshot: &Snapshot, book: &Book, orphan: bool, now: Timestamp) 
         book: None,
         withdrawal: None,
     }
+}
+
+/// What the gates declare and waive, word for word: part of the ground that a decision stands on.
+fn declared(snapshot: &Snapshot) -> Blob {
+    blob(
+        "declared",
+        &serde_json::to_value(&snapshot.gates.declared).unwrap_or_default(),
+    )
 }
 
 fn blob(name: &str, value: &Value) -> Blob {

@@ -56,6 +56,21 @@ pub fn is_written(context: &Context<'_>, split: &Split) -> bool {
     )
 }
 
+/// Whether the route exists and is owned by this cycle.
+#[must_use]
+pub fn is_ours(context: &Context<'_>) -> bool {
+    let intent = intent(
+        context.snapshot,
+        context.settings,
+        &context.book.champion.name,
+        &Split::ChampionOnly,
+    );
+    matches!(
+        traffic::observe(&intent, context.snapshot.route.as_ref()),
+        RouteState::Written { .. } | RouteState::Drifted { .. }
+    )
+}
+
 /// Whether every parent has accepted the route as it stands, whatever it says.
 #[must_use]
 pub fn is_accepted(snapshot: &Snapshot) -> bool {
@@ -88,32 +103,26 @@ pub fn settle(
             let message = format!("HTTPRoute {} belongs to {owner}", intent.name);
             refused(context, direction, step, Reason::RouteConflict, message, position)
         }
-        RouteState::Absent | RouteState::Drifted { .. } => {
+        state @ (RouteState::Absent | RouteState::Drifted { .. }) => {
             if direction == Direction::Up
-                && let Some(problem) = &context.snapshot.ledger.problem
+                && let Some((reason, why)) = held(context)
             {
-                // A grant may be durable and not anchored: nothing is raised on it.
-                overdue(
-                    context,
-                    context.settings.stage_deadline(&context.life.grant),
-                    Reason::LedgerUnavailable,
-                    problem,
-                    &position,
-                )?;
-                let message = format!("{split} waits for the ledger: {problem}");
-                return ControlFlow::Break(Plan::wait(
-                    step,
-                    Reason::LedgerUnavailable,
-                    message,
-                    GLANCE * 4,
-                    position,
-                ));
+                return hold(context, &intent, step, reason, &why, position);
             }
             let message = format!("The route is being set to {split}");
+            // What was seen accepted and says something else now was changed by somebody else.
+            let was_there = position
+                .seen
+                .as_ref()
+                .is_some_and(|seen| seen.split == split.to_string());
+            let repaired = was_there.then(|| match state {
+                RouteState::Drifted { what } => what.to_string(),
+                _ => "deleted".to_owned(),
+            });
             ControlFlow::Break(Plan::write(
                 step,
                 message,
-                write(context.snapshot, &intent, None),
+                write(context.snapshot, &intent, repaired),
                 position,
             ))
         }
@@ -121,6 +130,62 @@ pub fn settle(
             accepted(context, split, generation, acceptance, direction, step, position)
         }
     }
+}
+
+/// What keeps the route from being raised: a grant may be durable and not anchored, or the cycle suspended.
+fn held(context: &Context<'_>) -> Option<(Reason, String)> {
+    if let Some(problem) = &context.snapshot.ledger.problem {
+        return Some((Reason::LedgerUnavailable, format!("waits for the ledger: {problem}")));
+    }
+    context
+        .settings
+        .suspend
+        .then(|| (Reason::Suspended, "waits: the cycle is suspended".to_owned()))
+}
+
+/// Waits, up to the stage's deadline, and takes away what somebody else has added meanwhile.
+fn hold<T>(
+    context: &Context<'_>,
+    intent: &RouteIntent,
+    step: Step,
+    reason: Reason,
+    why: &str,
+    position: Position,
+) -> Pass<T> {
+    let message = format!("{} {why}", intent.split);
+    let limit = context.settings.stage_deadline(&context.life.grant);
+    overdue(context, limit, reason, &message, &position)?;
+    let allowed = intent.weights();
+    let added = live_weights(context.snapshot).any(|(service, weight)| {
+        let allowed = allowed.iter().find(|(name, _)| *name == service);
+        service != intent.champion && weight > allowed.map_or(0, |(_, weight)| i32::from(weight.get()))
+    });
+    if added {
+        let staged = Split::Staged {
+            challenger: context.life.revision.name.clone(),
+        };
+        let safe = RouteIntent {
+            split: staged,
+            ..intent.clone()
+        };
+        let repaired = Some("a weight above the written one".to_owned());
+        let message = "A weight that somebody else has raised is taken away";
+        return ControlFlow::Break(Plan::write(
+            step,
+            message,
+            write(context.snapshot, &safe, repaired),
+            position,
+        ));
+    }
+    ControlFlow::Break(Plan::wait(step, reason, message, GLANCE * 4, position))
+}
+
+/// Live weights as they stand in the route.
+pub fn live_weights(snapshot: &Snapshot) -> impl Iterator<Item = (&str, i32)> {
+    let rules = snapshot.route.iter().flat_map(|route| route.spec.rules.iter().take(1));
+    rules
+        .flat_map(|rule| &rule.backend_refs)
+        .map(|backend| (backend.name.as_str(), backend.weight))
 }
 
 fn accepted(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use penin_api::foreign::HttpRoute;
+use penin_api::v1alpha1::challenger::Proposal;
 use penin_api::v1alpha1::{ChallengerPhase, ChallengerStatus};
 use penin_engine::config::Config;
 
@@ -81,6 +82,10 @@ pub struct Candidate {
     pub abort: Option<String>,
     /// Id of an unacknowledged abort command on the cycle.
     pub cycle_abort: Option<String>,
+    /// Who asks for the abort, as the annotation says.
+    pub abort_actor: Option<String>,
+    /// What its author expects of it, for the record alone.
+    pub proposal: Option<Proposal>,
     /// What it would run, or why it can run nothing.
     pub revision: Result<Revision, String>,
     /// Timers from its status.
@@ -153,6 +158,10 @@ pub struct Remembered {
     pub cycle: Option<u64>,
     /// Hash of the evolving state.
     pub state_hash: Option<String>,
+    /// The champion's revision.
+    pub champion: Option<String>,
+    /// The revision that was champion before the promotion under watch.
+    pub former: Option<String>,
 }
 
 /// One pass's view of the world.

@@ -78,9 +78,20 @@ pub fn cycle(before: &PeninCycleStatus, seen: &Seen<'_>) -> PeninCycleStatus {
         status.cycle = Some(UnsignedString::from(book.engine.cycle));
         status.state_hash = book.state_hash().ok();
     }
-    status.challenger = book.and_then(|book| book.life.as_ref()).map(|life| active(life, seen));
+    // What cannot be read is no news: everything that a restarted process continues from stays as it is.
+    let readable = snapshot.book.is_ok();
+    if readable {
+        status.challenger = book.and_then(|book| book.life.as_ref()).map(|life| active(life, seen));
+        status.revisions = revisions(book, snapshot);
+        let lives = book.is_some_and(|book| book.life.is_some());
+        status.timers = (!lives).then(|| seen.plan.position.to_api());
+        acknowledge(
+            &mut status.last_command,
+            snapshot.candidates.iter().find_map(|c| c.cycle_abort.as_ref()),
+            book,
+        );
+    }
     status.target_revision = snapshot.target.as_ref().ok().map(|target| target.revision.name.clone());
-    status.revisions = revisions(book, snapshot);
     status.failed_revisions = failed(before, book, seen);
     if let Some((size, root)) = &seen.head
         && (seen.entry().is_some() || status.ledger.is_none())
@@ -93,13 +104,6 @@ pub fn cycle(before: &PeninCycleStatus, seen: &Seen<'_>) -> PeninCycleStatus {
     if let Some(decision) = seen.decision() {
         status.last_decision = Some(decision);
     }
-    let lives = book.is_some_and(|book| book.life.is_some());
-    status.timers = (!lives).then(|| seen.plan.position.to_api());
-    acknowledge(
-        &mut status.last_command,
-        snapshot.candidates.iter().find_map(|c| c.cycle_abort.as_ref()),
-        book,
-    );
     for finding in findings(seen, book) {
         conditions::set(&mut status.conditions, finding, snapshot.key.generation, seen.now);
     }
@@ -333,6 +337,10 @@ fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
     } else {
         Finding::new(Suspended, false, Reason::NotSuspended, "Not suspended")
     };
+    if snapshot.book.is_err() {
+        // Who serves and what was adopted is as it was; only the ledger is news.
+        return vec![resolved, ledger, suspension];
+    }
     vec![accepted, resolved, adopted, programmed, ledger, changed, suspension]
 }
 
@@ -375,6 +383,9 @@ fn acknowledge(last: &mut Option<CommandAcknowledgement>, id: Option<&String>, b
 /// The statuses of the challengers that this pass says something about, by name.
 #[must_use]
 pub fn challengers(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
+    if seen.snapshot.book.is_err() {
+        return unreadable(seen);
+    }
     let book = seen.book();
     let life = book.and_then(|book| book.life.as_ref());
     let mut behind = 0_usize;
@@ -389,7 +400,7 @@ pub fn challengers(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
         } else if candidate.abort.is_some() {
             Some(ended(candidate, Verdict::Aborted, seen))
         } else {
-            behind += 1;
+            behind += usize::from(candidate.revision.is_ok());
             Some(queued(candidate, behind, seen))
         };
         if let Some(status) = status.filter(|status| *status != candidate.status) {
@@ -397,6 +408,22 @@ pub fn challengers(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
         }
     }
     statuses
+}
+
+/// Without a book nothing new is known of any life, except that one of them has just ended.
+fn unreadable(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
+    let (Some(verdict), Some(candidate)) = (seen.plan.withdrawn, super::blind::living(seen.snapshot)) else {
+        return Vec::new();
+    };
+    let mut status = candidate.status.clone();
+    status.message.clone_from(&seen.plan.message);
+    if let Some(position) = &mut status.position {
+        position.outcome = Some(final_phase(verdict));
+    }
+    if status == candidate.status {
+        return Vec::new();
+    }
+    vec![(candidate.name.clone(), status)]
 }
 
 fn living(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> ChallengerStatus {
@@ -596,6 +623,13 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
             status.message.clone_from(problem);
             (
                 Finding::new(ConditionType::Accepted, false, Reason::InvalidSpec, problem),
+                Reason::InvalidSpec,
+            )
+        }
+        Ok(revision) if seen.book().is_some_and(|book| book.champion.name == revision.name) => {
+            status.message = format!("The champion already runs revision {}", revision.name);
+            (
+                Finding::new(ConditionType::Accepted, false, Reason::InvalidSpec, &status.message),
                 Reason::InvalidSpec,
             )
         }

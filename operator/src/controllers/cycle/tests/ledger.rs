@@ -1,0 +1,173 @@
+//! A ledger that takes nothing, is closed or is slow: promotions stop, withdrawals go on.
+
+use std::time::Duration;
+
+use penin_api::v1alpha1::ChallengerPhase;
+use penin_ledger::entry::Kind;
+
+use super::world::{LedgerMode, Pods, World, replicas};
+use crate::controllers::cycle::book::Grant;
+
+const BAD: [LedgerMode; 3] = [LedgerMode::Broken, LedgerMode::Closed, LedgerMode::Slow];
+
+fn in_canary() -> World {
+    let mut world = World::adopted();
+    world.challenge("better", "better");
+    world.run_until("live traffic", |world| {
+        world.deployments.len() == 2 && world.weight(&world.revision_of("better")) == 1
+    });
+    world
+}
+
+#[test]
+fn nobody_is_started_without_a_ledger() {
+    for mode in BAD {
+        let mut world = World::adopted();
+        world.ledger = mode;
+        world.challenge("better", "better");
+        world.run_for(Duration::from_mins(5));
+        assert_eq!(world.deployments.len(), 1, "{mode:?}");
+        world.ledger = LedgerMode::Up;
+        assert_eq!(world.run_to_end("better"), ChallengerPhase::Promoted, "{mode:?}");
+    }
+}
+
+#[test]
+fn nothing_is_raised_without_a_ledger_and_the_deadline_takes_it_back() {
+    for mode in BAD {
+        for (what, weight) in [("the grant", 0), ("live traffic", 1)] {
+            let mut world = World::adopted();
+            world.challenge("better", "better");
+            world.run_until(what, |world| {
+                matches!(world.grant(), Some(Grant::Step { .. }))
+                    && world.weight(&world.revision_of("better")) == weight
+            });
+            let revision = world.revision_of("better");
+            world.ledger = mode;
+            let segments = world.plane.segments.len();
+            let mut highest = weight;
+            for _ in 0..400 {
+                world.pass();
+                highest = highest.max(world.weight(&revision));
+            }
+            if mode == LedgerMode::Slow {
+                // A slow ledger is no broken one: what was granted may be written, and nothing is granted.
+                assert!(highest <= 1, "{mode:?} {what}: {highest}");
+            } else {
+                assert_eq!(highest, weight, "{mode:?} {what}");
+            }
+            assert!(world.plane.segments.len() >= segments);
+            assert_eq!(world.weight(&revision), 0, "{mode:?} {what}: the deadline has passed");
+        }
+    }
+}
+
+#[test]
+fn a_withdrawal_goes_on_without_a_ledger_and_is_recorded_once_when_it_is_well() {
+    type Cause = fn(&mut World);
+    let causes: [(&str, Cause); 3] = [
+        ("an abort", |world| world.abort("better", "stop")),
+        ("lost pods", |world| {
+            drop(world.pods.insert("better".to_owned(), Pods::Broken("gone")))
+        }),
+        ("a deletion", |world| world.delete_challenger("better")),
+    ];
+    for mode in [LedgerMode::Broken, LedgerMode::Slow, LedgerMode::Closed] {
+        for (name, cause) in causes {
+            let mut world = in_canary();
+            world.ledger = mode;
+            cause(&mut world);
+            let revision = world.revision_of("better");
+            let begun = world.now;
+            world.run_until(name, |world| world.weight(&revision) == 0);
+            assert!(world.now.duration_since(begun).as_secs() < 60, "{mode:?} {name}");
+            if mode != LedgerMode::Closed {
+                world.run_until("no pods", |world| replicas(&world.deployments[&revision]) == 0);
+            }
+            world.run_for(Duration::from_secs(30));
+            assert_eq!(world.weight(&revision), 0);
+            world.ledger = LedgerMode::Up;
+            world.run_until("the end", |world| world.book().unwrap().life.is_none());
+            let withdrawals = world.kinds().iter().filter(|kind| **kind == Kind::Rollback).count();
+            assert_eq!(withdrawals, 1, "{mode:?} {name}: {:?}", world.kinds());
+        }
+    }
+}
+
+#[test]
+fn a_promotion_is_taken_back_without_a_ledger() {
+    for mode in [LedgerMode::Broken, LedgerMode::Closed] {
+        let mut world = World::adopted();
+        let former = world.champion();
+        world.challenge("better", "better");
+        world.run_until("the watch", |world| {
+            world.phase("better") == Some(ChallengerPhase::Watching)
+        });
+        world.run_for(Duration::from_secs(5));
+        world.ledger = mode;
+        world.abort("better", "stop");
+        world.run_until("the former champion", |world| world.weight(&former) == 100);
+        world.run_for(Duration::from_secs(30));
+        assert_eq!(world.weight(&former), 100, "{mode:?}");
+        assert_eq!(world.ready(&former), 2);
+        world.ledger = LedgerMode::Up;
+        assert_eq!(world.run_to_end("better"), ChallengerPhase::Aborted);
+        assert_eq!(world.champion(), former);
+    }
+}
+
+#[test]
+fn a_cycle_can_be_deleted_without_a_ledger() {
+    for mode in [LedgerMode::Broken, LedgerMode::Closed] {
+        let mut world = in_canary();
+        let champion = world.champion();
+        world.ledger = mode;
+        world.delete_cycle();
+        world.run_until("the end of the cycle", |world| world.cycle.is_none());
+        assert_eq!(world.weight(&champion), 100, "{mode:?}");
+        assert!(
+            world.deployments.contains_key(&champion) && world.services.contains_key(&champion),
+            "{mode:?}"
+        );
+        assert_eq!(world.route.as_ref().unwrap().spec.rules.len(), 1, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_weight_that_somebody_raised_is_set_back_without_a_ledger() {
+    for mode in [LedgerMode::Broken, LedgerMode::Closed] {
+        let mut world = in_canary();
+        world.ledger = mode;
+        let challenger = world.revision_of("better");
+        world.tamper_live(&challenger, 5);
+        world.run_until("the weight set back", |world| world.weight(&challenger) <= 1);
+        assert!(world.trail.len() < 4_000);
+    }
+}
+
+#[test]
+fn a_queued_withdrawal_survives_a_restart() {
+    let mut world = in_canary();
+    world.ledger = LedgerMode::Broken;
+    world.abort("better", "stop");
+    world.run_until("weight 0", |world| world.weight(&world.revision_of("better")) == 0);
+    // The person changes their mind; the decision stands.
+    let annotations = world.challengers.get_mut("better").unwrap();
+    annotations.metadata.annotations = None;
+    world.forget_queue();
+    world.run_for(Duration::from_secs(30));
+    assert_eq!(world.weight(&world.revision_of("better")), 0);
+    world.ledger = LedgerMode::Up;
+    assert_ne!(world.run_to_end("better"), ChallengerPhase::Promoted);
+    assert_eq!(world.weight(&world.revision_of("better")), 0);
+}
+
+#[test]
+fn a_status_that_knows_more_than_the_ledger_takes_traffic_away() {
+    let mut world = in_canary();
+    let status = world.cycle.as_mut().unwrap().status.as_mut().unwrap();
+    status.cycle = Some(penin_api::values::UnsignedString::from(99));
+    assert_eq!(world.run_to_end("better"), ChallengerPhase::RolledBack);
+    let rollback = world.entries.iter().find(|entry| entry.0 == Kind::Rollback).unwrap();
+    assert_eq!(rollback.1["reason"], "StateMismatch");
+}
