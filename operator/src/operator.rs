@@ -20,6 +20,7 @@ use crate::runtime::metrics::Metrics;
 use crate::runtime::{shutdown, telemetry};
 use crate::services::evidence::EvidenceService;
 use crate::services::ledger::{LedgerService, LedgerSettings};
+use crate::services::ledger_http::LedgerFiles;
 
 /// How long a claim to lead lasts after a renewal.
 const LEASE: Duration = Duration::from_secs(10);
@@ -39,6 +40,9 @@ pub struct Arguments {
     /// Name of the `LedgerAnchor` in the operator's namespace.
     #[arg(long, default_value = "penin-operator")]
     pub ledger_anchor: String,
+    /// Address of the ledger's published files, read-only: checkpoint, tiles, entries, proofs.
+    #[arg(long, default_value = "127.0.0.1:8020")]
+    pub ledger_listen: SocketAddr,
     /// Accept a file system without lasting storage for the ledger. For tests.
     #[arg(long, hide = true)]
     pub ledger_any_filesystem: bool,
@@ -131,6 +135,8 @@ pub async fn run_with(
     let ledger = LedgerService::new(arguments.ledger_dir.clone(), metrics.clone());
     let endpoint = Endpoint::new(metrics.clone(), checks(&ledger, &claim));
     let serving = tokio::spawn(endpoint.serve(arguments.listen, http_stop.clone()));
+    let files = LedgerFiles::new(arguments.ledger_dir.clone());
+    tokio::spawn(files.serve(arguments.ledger_listen, http_stop.clone()));
     let shared = Arc::new(Shared {
         notifier: events::start(
             client.clone(),

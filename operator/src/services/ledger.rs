@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use kube::Client;
 use penin_ledger::entry::Draft;
+use penin_ledger::keys::Verifiers;
 use penin_ledger::{Anchor as _, AppendError as LedgerAppendError, Ledger, Options, RollbackQueue};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::anchor::KubeAnchor;
-use super::keys;
+use super::{keys, policy};
 use crate::runtime::clock::Clock;
 use crate::runtime::metrics::Metrics;
 
@@ -109,9 +110,10 @@ impl LedgerService {
     ) {
         loop {
             match open(&settings, &client, epoch, clock.as_ref()).await {
-                Ok(ledger) => {
+                Ok((ledger, public)) => {
                     tracing::info!(size = ledger.head().size, epoch, "The ledger is open");
                     self.adopt(ledger);
+                    publish_policy(&settings, &client, public).await;
                     return;
                 }
                 Err(problem) => {
@@ -240,7 +242,12 @@ impl LedgerService {
     }
 }
 
-async fn open(settings: &LedgerSettings, client: &Client, epoch: u64, clock: &dyn Clock) -> Result<Ledger, String> {
+async fn open(
+    settings: &LedgerSettings,
+    client: &Client,
+    epoch: u64,
+    clock: &dyn Clock,
+) -> Result<(Ledger, Verifiers), String> {
     let runtime = Handle::current();
     let anchor = KubeAnchor::new(client.clone(), &settings.namespace, settings.anchor.clone(), runtime);
     let is_new = {
@@ -258,6 +265,7 @@ async fn open(settings: &LedgerSettings, client: &Client, epoch: u64, clock: &dy
     let keys = keys::load(client, &settings.namespace, &settings.signing_key_secret, is_new)
         .await
         .map_err(|error| error.to_string())?;
+    let public = keys.verifiers();
     let mut options = Options::new(settings.origin.clone(), clock.now().as_millisecond());
     options.holder.clone_from(&settings.holder);
     options.any_filesystem = settings.any_filesystem;
@@ -266,9 +274,25 @@ async fn open(settings: &LedgerSettings, client: &Client, epoch: u64, clock: &dy
         std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
         Ledger::open(&directory, keys, Box::new(anchor), epoch, options).map_err(|failure| failure.to_string())
     };
-    tokio::task::spawn_blocking(opening)
+    let ledger = tokio::task::spawn_blocking(opening)
         .await
-        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())??;
+    Ok((ledger, public))
+}
+
+/// What verifiers need. A failure is logged: it stops nobody from deciding, and is made up for at the next start.
+async fn publish_policy(settings: &LedgerSettings, client: &Client, public: Verifiers) {
+    let directory = settings.directory.clone();
+    let name = format!("{}-policy", settings.anchor);
+    let reading = tokio::task::spawn_blocking(move || policy::data(&directory, &public));
+    let published = match reading.await {
+        Ok(Ok(data)) => policy::publish(client, &settings.namespace, &name, data).await,
+        Ok(Err(problem)) => Err(problem),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(problem) = published {
+        tracing::warn!(%name, %problem, "The ConfigMap with the ledger's policy and keys is not published");
+    }
 }
 
 /// Whether no ledger was ever begun in the directory.

@@ -4,3 +4,5 @@ pub mod anchor;
 pub mod evidence;
 pub mod keys;
 pub mod ledger;
+pub mod ledger_http;
+pub mod policy;
