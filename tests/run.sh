@@ -37,7 +37,9 @@ suite_unit() {
 # test_targets e2e|other: options that name the integration tests in tests/tests
 test_targets() {
     local file name
-    for file in "$REPOSITORY"/tests/tests/*.rs; do
+    for file in "$REPOSITORY"/tests/tests/*.rs "$REPOSITORY"/tests/tests/*/main.rs; do
+        [ -e "$file" ] || continue
+        [ "$(basename -- "$file")" != main.rs ] || file=$(dirname -- "$file")
         name=$(basename -- "$file" .rs)
         case $1/$name in
             e2e/e2e | e2e/e2e_* ) echo --test; echo "$name" ;;
@@ -63,6 +65,9 @@ suite_e2e() {
     ((${#targets[@]})) || return "$ABSENT"
     tests/cluster/up.sh
     tests/cluster/product-images.sh --load
+    # A life is mostly waiting: four of them at once need no more than one.
+    RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} cargo test --locked --package penin-tests --no-fail-fast --test e2e_lives
+    mapfile -t targets < <(printf '%s\n' "${targets[@]}" | grep -v -x -e --test -e e2e_lives | sed 's/^/--test=/')
     cargo test --locked --package penin-tests --no-fail-fast "${targets[@]}"
 }
 
@@ -167,8 +172,11 @@ note_running() {
 }
 
 take_down_what_was_started() {
-    [ -n "$CLUSTER_WAS_UP" ] || "$CLUSTER_DIR/down.sh" || true
-    grep -q -x shared <<<"$PLANES_BEFORE" || "$CLUSTER_DIR/control-plane.sh" down shared || true
+    # Only what the suites of this run start: another one may be in use beside it.
+    if [[ " $* " = *" e2e "* ]] && [ -z "$CLUSTER_WAS_UP" ]; then "$CLUSTER_DIR/down.sh" || true; fi
+    if [[ " $* " = *" api "* ]] && ! grep -q -x shared <<<"$PLANES_BEFORE"; then
+        "$CLUSTER_DIR/control-plane.sh" down shared || true
+    fi
 }
 
 main() {
@@ -179,10 +187,11 @@ main() {
     done
     cd -- "$REPOSITORY"
     note_running
-    trap take_down_what_was_started EXIT
+    # shellcheck disable=SC2064  # these very suites
+    trap "take_down_what_was_started ${suites[*]}" EXIT
     for name in "${suites[@]}"; do run_suite "$name"; done
     trap - EXIT
-    take_down_what_was_started
+    take_down_what_was_started "${suites[@]}"
     say "${suites[*]}: done"
     echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
     ((FAILED == 0 && PASSED > 0))

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The main demonstration: a served model behind a real gateway, 500 requests a second, and three challengers.
-# One is promoted, one is refused before any user saw it, one is taken back from live traffic; every decision is in
-# a ledger that is verified at the end. What happened is left in target/demo/.
+# One is refused before any user saw it, one is taken back from live traffic, one is promoted; every decision is in a
+# ledger that is verified at the end. What happened is left in target/demo/.
 # Needs what tests/cluster/up.sh needs. The cluster stays; `make demo-down` removes it.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/../cluster/lib/all.sh"
@@ -72,9 +72,9 @@ main() {
     deploy_model
     take_over
     play_traffic
-    challenge better "Challenger 'better': all features, the same constraint. It should be promoted" Promoted
     challenge unfair "Challenger 'unfair': the most accurate of all, and unfair. It should be refused in shadow" Rejected
     challenge failing "Challenger 'failing': breaks 100 s after its start. It should be taken back from live traffic" RolledBack
+    challenge better "Challenger 'better': all features, the same constraint. It should be promoted" Promoted
     title "What the client saw, and what the ledger says"
     verify_ledger
     summarise
