@@ -60,15 +60,17 @@ suite_api() {
 
 suite_e2e() {
     set -e
-    local targets
+    local targets status=0
     mapfile -t targets < <(test_targets e2e)
     ((${#targets[@]})) || return "$ABSENT"
     tests/cluster/up.sh
     tests/cluster/product-images.sh --load
     # A life is mostly waiting: four of them at once need no more than one.
-    RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} cargo test --locked --package penin-tests --no-fail-fast --test e2e_lives
+    RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} \
+        cargo test --locked --package penin-tests --no-fail-fast --test e2e_lives || status=$?
     mapfile -t targets < <(printf '%s\n' "${targets[@]}" | grep -v -x -e --test -e e2e_lives | sed 's/^/--test=/')
-    cargo test --locked --package penin-tests --no-fail-fast "${targets[@]}"
+    cargo test --locked --package penin-tests --no-fail-fast "${targets[@]}" || status=$?
+    return "$status"
 }
 
 # make_once PLACE COMMAND...: runs the command to fill a folder in the cache, unless that was done before
