@@ -431,7 +431,11 @@ fn living(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> ChallengerStat
     let mut status = candidate.status.clone();
     status.observed_generation = Some(candidate.generation);
     status.phase = Some(phase_of(life, plan.step));
-    status.message.clone_from(&plan.message);
+    // What ended a life stays to be read; what is done afterwards is the cycle's business.
+    let ended_before = life.grant.is_over() && candidate.phase == Some(phase_of(life, plan.step));
+    if !ended_before {
+        status.message.clone_from(&plan.message);
+    }
     status.revision = Some(life.revision.name.clone());
     status.digest = Some(life.revision.digest.clone());
     status.had_live_traffic = life.had_live_traffic;
@@ -515,6 +519,7 @@ const fn state_of(step: Step) -> LifeState {
 }
 
 fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, plan: &Plan, life: &Life, now: Timestamp) {
+    let message = status.message.clone();
     use ConditionType::{Accepted, CanaryCompleted, GatesPassed, Promoted, RolledBack, ShadowCompleted};
     let over = matches!(life.grant, Grant::Withdrawn { .. });
     let beyond_shadow =
@@ -546,7 +551,7 @@ fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, pla
             } else {
                 Reason::Pending
             },
-            if over { plan.message.clone() } else { String::new() },
+            if over { message.clone() } else { String::new() },
         ),
     ];
     if let Some(judged) = plan.judged.as_ref().filter(|judged| judged.outcome.is_some()) {
@@ -571,7 +576,7 @@ fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, pla
         ready,
         activity,
         reason,
-        &plan.message,
+        &message,
         generation,
         now,
     );
