@@ -12,6 +12,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Name of objects without a namespace. Operators of one namespace each, of one release name, do not share them. */}}
+{{- define "penin.clusterName" -}}
+{{- if .Values.watchNamespace -}}
+{{- printf "%s-%s" .Release.Namespace (include "penin.fullname" .) -}}
+{{- else -}}
+{{- include "penin.fullname" . -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "penin.serviceAccount" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "penin.fullname" .) .Values.serviceAccount.name -}}
