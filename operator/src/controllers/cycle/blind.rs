@@ -112,7 +112,7 @@ fn others<'a>(snapshot: &'a Snapshot, living: Option<&str>) -> Option<&'a str> {
         .map(|(service, _)| service)
 }
 
-/// Whether the challenger has more than the status remembers, or than any step may give.
+/// Whether the challenger has more than the status remembers as written or granted, or than any step may give.
 fn is_above_written(snapshot: &Snapshot, living: Option<&Candidate>) -> bool {
     let Some(candidate) = living else { return false };
     let Some(revision) = candidate.status.revision.as_deref() else {
@@ -126,7 +126,8 @@ fn is_above_written(snapshot: &Snapshot, living: Option<&Candidate>) -> bool {
         .position
         .as_ref()
         .map_or(0, |position| position.written_weight.get());
-    let allowed = i32::from(written.min(LiveWeight::MAX));
+    // A process that was killed right after it wrote a weight has not said so; that it was granted was said before.
+    let allowed = i32::from(written.max(snapshot.remembered.wanted).min(LiveWeight::MAX));
     route::live_weights(snapshot).any(|(service, weight)| service == revision && weight > allowed)
 }
 

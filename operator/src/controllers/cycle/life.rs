@@ -245,9 +245,10 @@ fn shadow(context: &Context<'_>, position: Position) -> Pass<std::convert::Infal
     let deadline = context.settings.progress_deadline;
     let ready_by = life.granted_at + span(deadline);
     let replicas = context.settings.challenger_replicas;
-    let mirroring_began = !route::is_written(context, &Split::ChampionOnly);
+    let has_entered = route::live_weights(context.snapshot).any(|(service, _)| service == life.revision.name);
     let mut position = position;
-    if !mirroring_began {
+    if !has_entered {
+        position = route::champion_stays(context, Step::StartingPods, position)?;
         position = pods::ensure(
             context,
             &life.revision,

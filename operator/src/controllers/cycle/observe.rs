@@ -188,6 +188,9 @@ pub(super) fn remembered(cycle: &PeninCycle) -> Remembered {
         cycle: status.and_then(|status| status.cycle).map(|cycle| cycle.get()),
         state_hash: status.and_then(|status| status.state_hash.clone()),
         champion: status.and_then(|status| Some(status.champion.as_ref()?.revision.clone())),
+        wanted: status
+            .and_then(|status| Some(status.challenger.as_ref()?.weight.wanted.get()))
+            .unwrap_or(0),
         former: status.and_then(|status| {
             let mut revisions = status.revisions.iter();
             let former = revisions.find(|revision| revision.role == RevisionRole::Previous)?;

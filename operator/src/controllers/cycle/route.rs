@@ -56,6 +56,20 @@ pub fn is_written(context: &Context<'_>, split: &Split) -> bool {
     )
 }
 
+/// Brings a route back to the champion that somebody has deleted or changed; it never waits.
+pub fn champion_stays(context: &Context<'_>, step: Step, position: Position) -> Pass<Position> {
+    let champion = &context.book.champion.name;
+    let intent = intent(context.snapshot, context.settings, champion, &Split::ChampionOnly);
+    let repaired = match traffic::observe(&intent, context.snapshot.route.as_ref()) {
+        RouteState::Written { .. } | RouteState::Foreign { .. } => return ControlFlow::Continue(position),
+        RouteState::Absent => "deleted".to_owned(),
+        RouteState::Drifted { what } => what.to_string(),
+    };
+    let message = "The route is being set back to the champion";
+    let write = write(context.snapshot, &intent, Some(repaired));
+    ControlFlow::Break(Plan::write(step, message, write, position))
+}
+
 /// Whether the route exists and is owned by this cycle.
 #[must_use]
 pub fn is_ours(context: &Context<'_>) -> bool {
@@ -160,16 +174,27 @@ fn hold<T>(
         let allowed = allowed.iter().find(|(name, _)| *name == service);
         service != intent.champion && weight > allowed.map_or(0, |(_, weight)| i32::from(weight.get()))
     });
-    if added {
-        let staged = Split::Staged {
-            challenger: context.life.revision.name.clone(),
-        };
+    // Without a route nobody is served.
+    if added || context.snapshot.route.is_none() {
+        let life = context.life;
+        // A promotion whose effect was never seen is not begun here.
+        let unseen = life.former_champion.as_ref().filter(|_| !life.effect_recorded);
         let safe = RouteIntent {
-            split: staged,
+            champion: unseen.map_or_else(|| intent.champion.clone(), |former| former.name.clone()),
+            split: Split::Staged {
+                challenger: life.revision.name.clone(),
+            },
             ..intent.clone()
         };
-        let repaired = Some("a weight above the written one".to_owned());
-        let message = "A weight that somebody else has raised is taken away";
+        let repaired = Some(
+            if added {
+                "a weight above the written one"
+            } else {
+                "deleted"
+            }
+            .to_owned(),
+        );
+        let message = "What somebody else has changed is set back as far as is possible now";
         return ControlFlow::Break(Plan::write(
             step,
             message,

@@ -160,6 +160,8 @@ pub struct Remembered {
     pub state_hash: Option<String>,
     /// The champion's revision.
     pub champion: Option<String>,
+    /// Live weight that the present grant allows the challenger, in per cent.
+    pub wanted: u8,
     /// The revision that was champion before the promotion under watch.
     pub former: Option<String>,
 }

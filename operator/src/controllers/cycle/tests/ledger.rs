@@ -146,6 +146,16 @@ fn a_weight_that_somebody_raised_is_set_back_without_a_ledger() {
 }
 
 #[test]
+fn a_deleted_route_is_made_again_without_a_ledger_and_gives_the_challenger_nothing() {
+    let mut world = in_canary();
+    world.ledger = LedgerMode::Broken;
+    world.route = None;
+    world.run_until("the route", |world| world.route.is_some());
+    assert_eq!(world.weight(&world.champion()), 100);
+    assert_eq!(world.weight(&world.revision_of("better")), 0);
+}
+
+#[test]
 fn a_queued_withdrawal_survives_a_restart() {
     let mut world = in_canary();
     world.ledger = LedgerMode::Broken;

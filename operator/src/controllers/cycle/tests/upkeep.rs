@@ -7,7 +7,7 @@ use penin_ledger::entry::Kind;
 use serde_json::json;
 
 use super::objects;
-use super::world::{World, replicas};
+use super::world::{Pods, World, replicas};
 use crate::adapters::traffic::{MirrorPercent, Split};
 use crate::controllers::cycle::book::Grant;
 
@@ -74,6 +74,23 @@ fn a_deleted_route_is_made_again() {
     world.route = None;
     world.run_until("the route", |world| world.route.is_some());
     assert_eq!(world.run_to_end("better"), ChallengerPhase::Promoted);
+}
+
+#[test]
+fn a_route_that_is_deleted_while_pods_start_is_made_again_for_the_champion_at_once() {
+    let mut world = World::adopted();
+    world.pods.insert("better".to_owned(), Pods::Broken("slow to start"));
+    world.challenge("better", "better");
+    world.run_until("its Service", |world| world.services.len() == 2);
+    world.route = None;
+    world.run_until("the route", |world| world.route.is_some());
+    assert_eq!(
+        (
+            world.weight(&world.champion()),
+            world.kinds().contains(&Kind::Rejection)
+        ),
+        (100, false)
+    );
 }
 
 #[test]
