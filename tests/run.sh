@@ -65,6 +65,10 @@ suite_e2e() {
     ((${#targets[@]})) || return "$ABSENT"
     tests/cluster/up.sh
     tests/cluster/product-images.sh --load
+    # The demonstration's operator works in all namespaces, and would act beside those of the tests.
+    if tests/cluster/kubectl.sh get statefulset/penin-operator -n penin-system >/dev/null 2>&1; then
+        tests/cluster/operator.sh uninstall penin-system
+    fi
     # A life is mostly waiting: four of them at once need no more than one.
     RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} \
         cargo test --locked --package penin-tests --no-fail-fast --test e2e_lives || status=$?
