@@ -113,7 +113,7 @@ impl LedgerService {
                 Ok((ledger, public)) => {
                     tracing::info!(size = ledger.head().size, epoch, "The ledger is open");
                     self.adopt(ledger);
-                    publish_policy(&settings, &client, public).await;
+                    publish_policy(&settings, &client, &public).await;
                     return;
                 }
                 Err(problem) => {
@@ -281,8 +281,8 @@ async fn open(
 }
 
 /// What verifiers need. A failure is logged: it stops nobody from deciding, and is made up for at the next start.
-async fn publish_policy(settings: &LedgerSettings, client: &Client, public: Verifiers) {
-    let directory = settings.directory.clone();
+async fn publish_policy(settings: &LedgerSettings, client: &Client, public: &Verifiers) {
+    let (directory, public) = (settings.directory.clone(), *public);
     let name = format!("{}-policy", settings.anchor);
     let reading = tokio::task::spawn_blocking(move || policy::data(&directory, &public));
     let published = match reading.await {
