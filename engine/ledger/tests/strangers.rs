@@ -45,6 +45,9 @@ fn scripts() -> PathBuf {
 
 fn run(program: &Path, arguments: &[&Path]) -> Answer {
     let output = Command::new(program).args(arguments).output().unwrap();
+    // Seen when the test fails.
+    println!("{} {arguments:?}", program.display());
+    println!("{}", String::from_utf8_lossy(&output.stdout));
     match output.status.code() {
         Some(0) => Answer::Accepted,
         Some(1) => Answer::Refused,
@@ -165,11 +168,12 @@ fn log_tools_accept_the_honest_log_and_refuse_forged_ones() {
     assert_eq!(tlog("aics", bad.path()), Answer::Refused);
 }
 
-/// Entries up to `size`, the note then published, and the proof that it extends the first `old` entries.
-fn grown(dir: &Path, from: u64, size: u64, old: u64) -> Value {
+/// A log grown from `from` to `size` entries, the note then published, and the proof that it extends the first `old`
+/// entries. Equal `story`, equal entries.
+fn grown(dir: &Path, story: u64, from: u64, size: u64, old: u64) -> Value {
     let ledger = open(dir, MemoryAnchor::new(anchored(dir)), 1).unwrap();
     for n in from.max(1)..size {
-        ledger.append(with_state(n + from)).wait().unwrap();
+        ledger.append(with_state(story + n)).wait().unwrap();
     }
     ledger.close();
     let note = fs::read_to_string(dir.join("checkpoint")).unwrap();
@@ -187,14 +191,14 @@ fn anchored(dir: &Path) -> Option<penin_ledger::Head> {
 #[ignore = "needs the foreign verifiers of tests/strangers/setup.sh"]
 fn a_witness_cosigns_the_honest_log_and_refuses_fork_and_rollback() {
     let (honest, fork, dir) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());
-    let small = grown(honest.path(), 0, 150, 150);
+    let small = grown(honest.path(), 0, 0, 150, 150);
     let story = json!({
         "origin": common::ORIGIN,
         "vkey": keys().verifiers().log.to_vkey(common::ORIGIN),
         "small": small,
-        "large": grown(honest.path(), 150, SIZE, 150),
+        "large": grown(honest.path(), 0, 150, SIZE, 150),
         // Signed by the same key: what only somebody who saw both can notice.
-        "fork": grown(fork.path(), 0, SIZE - 1, 150),
+        "fork": grown(fork.path(), 1_000, 0, SIZE, 150),
     });
     fs::write(dir.path().join("witness.json"), story.to_string()).unwrap();
     let (python, script) = (tools().join("python/bin/python"), scripts().join("witness.py"));
@@ -235,8 +239,8 @@ fn good_and_bad_proofs_get_the_verdicts_of_the_merkle_library() {
             _ => verify_consistency(*first, left, *second, right, proof),
         };
         // From the empty tree that library compares no root; ours wants the empty tree's.
-        let expected = probe.holds
-            && (probe.kind == "inclusion" || probe.first != 0 || *left == penin_ledger::Digest::of(b""));
+        let expected =
+            probe.holds && (probe.kind == "inclusion" || probe.first != 0 || *left == penin_ledger::Digest::of(b""));
         assert_eq!(verdict, expected, "{}: {text}", probe.what);
         if verdict { good += 1 } else { bad += 1 }
     }

@@ -9,6 +9,7 @@ import json
 import pathlib
 import sys
 import threading
+import traceback
 import urllib.error
 import urllib.request
 
@@ -59,17 +60,25 @@ def expect(what, wanted, found):
         failures.append(what)
 
 
-url, vkey = start()
-small, large, fork = story["small"], story["large"], story["fork"]
-expect("the first checkpoint is cosigned", 200, submit(url, 0, small["note"], [])[0])
-expect("a fork is refused", 422, submit(url, small["size"], fork["note"], fork["proof"])[0])
-status, line = submit(url, small["size"], large["note"], large["proof"])
-expect("the grown log is cosigned", 200, status)
-expect("a fork of the same size is refused", 422, submit(url, large["size"], fork["note"], [])[0])
-expect("a rollback is refused", 409, submit(url, 0, small["note"], [])[0])
-cosigned = parse_note((large["note"] + line).encode())
-log, witness = parse_vkey(story["vkey"]), parse_vkey(vkey)
-for quorum in (1, 2):
-    result = verify_checkpoint(cosigned, log, [witness], quorum=quorum)
-    expect(f"a quorum of {quorum} is reached", quorum == 1, result.ok)
+def main():
+    url, vkey = start()
+    small, large, fork = story["small"], story["large"], story["fork"]
+    expect("the first checkpoint is cosigned", 200, submit(url, 0, small["note"], [])[0])
+    expect("a fork is refused", 422, submit(url, small["size"], fork["note"], fork["proof"])[0])
+    status, line = submit(url, small["size"], large["note"], large["proof"])
+    expect("the grown log is cosigned", 200, status)
+    expect("a fork of the same size is refused", 422, submit(url, large["size"], fork["note"], [])[0])
+    expect("a rollback is refused", 409, submit(url, 0, small["note"], [])[0])
+    cosigned = parse_note((large["note"] + line).encode())
+    log, witness = parse_vkey(story["vkey"]), parse_vkey(vkey)
+    for quorum in (1, 2):
+        result = verify_checkpoint(cosigned, log, [witness], quorum=quorum)
+        expect(f"a quorum of {quorum} is reached", quorum == 1, result.ok)
+
+
+try:
+    main()
+except Exception:
+    traceback.print_exc()
+    sys.exit(2)
 sys.exit(1 if failures else 0)
