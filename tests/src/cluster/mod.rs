@@ -182,7 +182,9 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Script`] when Helm fails.
     pub async fn uninstall_operator(&self, namespace: &str) -> Result<(), ClusterError> {
-        scripts::run("operator.sh", &["uninstall", namespace], SHORT_TASK).await.map(drop)
+        scripts::run("operator.sh", &["uninstall", namespace], SHORT_TASK)
+            .await
+            .map(drop)
     }
 
     /// Runs kubectl against the node and returns what it printed.

@@ -1,5 +1,8 @@
 //! Asking the engine: `league.assess → master.run_cycle → league.apply`, the one way in which traffic is ever raised.
 
+mod baseline;
+mod conclude;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -8,20 +11,19 @@ use std::time::Duration;
 use jiff::Timestamp;
 use penin_api::conditions::Reason;
 use penin_engine::config::Config;
-use penin_engine::decision::{CycleReason, Decision, Stage as EngineStage};
-use penin_engine::gates::{GateStatus, LeagueVerdict};
-use penin_engine::league::{self, Assessment, AssessmentReason, Command, LeagueStage, LeagueState};
-use penin_engine::master::{self, Candidate, CycleOutcome, State};
-use penin_engine::num::Num;
+use penin_engine::decision::Stage as EngineStage;
+use penin_engine::gates::GateStatus;
+use penin_engine::league::{self, Assessment, AssessmentReason, LeagueState};
+use penin_engine::master::Candidate;
 use penin_ledger::Kind;
 
-use super::book::{Book, Grant, Life, RevisionRef, Verdict};
-use super::judged::{Judged, Material};
+pub use self::baseline::baseline;
+use self::conclude::granted;
+use super::book::{Book, Grant, RevisionRef};
 use super::life::{Context, Pass, measure, overdue};
 use super::plan::{Plan, Record, Step};
 use super::position::{Note, Position};
-use super::records::{self, milliseconds};
-use super::settings::Settings;
+use super::records::milliseconds;
 use super::snapshot::Snapshot;
 use super::{pods, route};
 use crate::adapters::traffic::ShareVerdict;
@@ -364,217 +366,6 @@ impl Question<'_> {
         )
         .with_judgement(judged)
     }
-
-    fn run_cycle(&self, assessment: Assessment, inputs: &Inputs, league: &LeagueState, position: Position) -> Plan {
-        let context = self.context;
-        let verdict = LeagueVerdict {
-            status: Some(assessment.status),
-            reason: Some(assessment.reason.as_str().to_owned()),
-        };
-        let candidate = candidate(&context.life.revision);
-        let input = inputs.cycle(candidate, self.stage.engine(), Some(verdict));
-        match master::run_cycle(self.config, &context.book.engine, &input) {
-            Err(error) => {
-                let message = format!("The engine cannot judge: {error}");
-                Plan::wait(
-                    self.stage.step(),
-                    Reason::StateMismatch,
-                    message,
-                    context.settings.interval,
-                    position,
-                )
-            }
-            Ok((outcome, next)) => {
-                let material = Material {
-                    config: self.config,
-                    state: &context.book.engine,
-                    input: &input,
-                    evidence: self.evidence,
-                    observation: Some(&inputs.observation),
-                    league: Some(league),
-                };
-                let judged = self
-                    .judged(Some(assessment), Some(outcome.clone()), inputs, None)
-                    .with_material(&material);
-                self.conclude(&outcome, next, league, judged, position)
-            }
-        }
-    }
-
-    /// From the engine's decision to the plan that carries it out.
-    fn conclude(
-        &self,
-        outcome: &CycleOutcome,
-        engine: State,
-        league: &LeagueState,
-        judged: Judged,
-        position: Position,
-    ) -> Plan {
-        let context = self.context;
-        let command = Command {
-            decision: outcome.decision,
-            reason: outcome.reason.as_str(),
-            causes: &outcome.causes,
-            challenger_linf: Num::new(outcome.scores.linf),
-            now_ms: milliseconds(context.now),
-        };
-        let league = match league::apply(self.config, league, &command) {
-            Ok((league, _)) => league,
-            Err(error) => {
-                let message = format!("The league cannot carry out {}: {error}", outcome.decision.as_str());
-                return Plan::wait(
-                    self.stage.step(),
-                    Reason::StateMismatch,
-                    message,
-                    context.settings.interval,
-                    position,
-                );
-            }
-        };
-        let mut book = Book {
-            engine,
-            league,
-            ..context.book.clone()
-        };
-        let passed_watch = outcome.decision == Decision::Hold && outcome.reason == CycleReason::WatchPassed;
-        match outcome.decision {
-            Decision::Canary => {
-                let weight = context.settings.step(0).map_or(1, |step| step.weight.get());
-                granted(&mut book, Grant::Step { index: 0, weight }, context.now);
-                self.raise(Kind::GateEval, Step::StoppingMirror, book, judged, &position)
-            }
-            Decision::Promote => {
-                self.promote(&mut book);
-                self.raise(Kind::PromoteAttest, Step::Shifting, book, judged, &position)
-            }
-            Decision::Hold if passed_watch => {
-                granted(&mut book, Grant::Settled, context.now);
-                self.raise(Kind::GateEval, Step::CleaningUp, book, judged, &position)
-            }
-            Decision::Hold => self.hold(outcome, book, judged, position),
-            Decision::Reject | Decision::Rollback | Decision::Abort | Decision::Fallback => {
-                self.refuse(outcome, book, judged, position)
-            }
-        }
-    }
-
-    /// The pointer moves to pods that already run; the former champion stays, and its evidence is frozen.
-    fn promote(&self, book: &mut Book) {
-        let revision = self.context.life.revision.clone();
-        let former = std::mem::replace(&mut book.champion, revision);
-        granted(book, Grant::Promotion, self.context.now);
-        if let Some(life) = &mut book.life {
-            life.former_champion = Some(former);
-            life.frozen_reference.clone_from(&self.evidence.reference);
-        }
-    }
-
-    fn raise(&self, kind: Kind, step: Step, book: Book, judged: Judged, position: &Position) -> Plan {
-        let draft = self.draft(kind, &judged);
-        let record = Record {
-            draft,
-            book: Some(book),
-            withdrawal: None,
-        };
-        let message = judged.sentence();
-        Plan::record(step, Reason::StagePassed, message, record, position.fresh_stage()).with_judgement(judged)
-    }
-
-    fn hold(&self, outcome: &CycleOutcome, book: Book, judged: Judged, position: Position) -> Plan {
-        let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
-        let message = judged.sentence();
-        let baseline = outcome.reason == CycleReason::BaselineRecorded;
-        let reason = if baseline {
-            Reason::BaselineRecorded
-        } else {
-            Reason::EvidenceUnknown
-        };
-        if baseline || self.may_note(&position, &causes) {
-            let position = Position {
-                noted: Some(Note {
-                    at: self.context.now,
-                    causes,
-                }),
-                ..position
-            };
-            let record = Record {
-                draft: self.draft(Kind::GateEval, &judged),
-                book: Some(book),
-                withdrawal: None,
-            };
-            return Plan::record(self.stage.step(), reason, message, record, position).with_judgement(judged);
-        }
-        Plan::wait(
-            self.stage.step(),
-            reason,
-            message,
-            self.context.settings.interval,
-            position,
-        )
-        .with_judgement(judged)
-    }
-
-    fn refuse(&self, outcome: &CycleOutcome, mut book: Book, judged: Judged, position: Position) -> Plan {
-        let live = self.context.life.had_live_traffic;
-        let verdict = Verdict::of_end(live);
-        let kind = if live { Kind::Rollback } else { Kind::Rejection };
-        records::withdraw_life(&mut book, verdict, self.context.now);
-        let message = judged.sentence();
-        let reason = match outcome.reason {
-            CycleReason::StubEvidence | CycleReason::NonPositiveStep => Reason::GateFailed,
-            _ if judged.deadline_exceeded() => Reason::DeadlineExceeded,
-            _ => Reason::GateFailed,
-        };
-        let record = Record {
-            draft: self.draft(kind, &judged),
-            book: Some(book),
-            withdrawal: Some(verdict),
-        };
-        Plan::record(Step::Withdrawing, reason, message, record, position).with_judgement(judged)
-    }
-
-    fn draft(&self, kind: Kind, judged: &Judged) -> penin_ledger::Draft {
-        let context = self.context;
-        let life = context.life;
-        records::judgement(
-            context.snapshot,
-            kind,
-            &life.revision,
-            &life.challenger.uid,
-            context.now,
-            judged,
-        )
-    }
-
-    fn judged(
-        &self,
-        assessment: Option<Assessment>,
-        outcome: Option<CycleOutcome>,
-        inputs: &Inputs,
-        note: Option<&str>,
-    ) -> Judged {
-        Judged::new(
-            self.stage.engine(),
-            assessment,
-            outcome,
-            &inputs.unknown,
-            self.evidence,
-            self.share(),
-            note,
-        )
-    }
-}
-
-/// Gives a grant: deadlines count from now, and its effect is still to be seen.
-fn granted(book: &mut Book, grant: Grant, now: Timestamp) {
-    let Some(life) = &mut book.life else { return };
-    *life = Life {
-        had_live_traffic: life.had_live_traffic || grant.is_live(),
-        grant,
-        granted_at: now,
-        effect_recorded: false,
-        ..life.clone()
-    };
 }
 
 fn candidate(revision: &RevisionRef) -> Candidate {
@@ -610,113 +401,6 @@ fn outside_checks(snapshot: &Snapshot, book: &Book) -> OutsideChecks {
             .collect::<Checks>(),
         router: [route_accepted].into_iter().collect(),
     }
-}
-
-/// Cycle 0: the champion as the candidate, with no traffic involved.
-#[must_use]
-pub fn baseline(
-    snapshot: &Snapshot,
-    settings: &Settings,
-    book: &Book,
-    evidence: &Evidence,
-    position: Position,
-    now: Timestamp,
-) -> Plan {
-    let config = match &snapshot.gates.config {
-        Ok(config) => config,
-        Err(problems) => {
-            return Plan::wait(
-                Step::Idle,
-                Reason::GateInvalid,
-                problems.join("; "),
-                settings.interval,
-                position,
-            );
-        }
-    };
-    let position = Position {
-        // Nothing waits for this measurement: what a restarted source or a reset counter has spoiled is begun anew.
-        window_start: match evidence.candidate.traffic.unknown() {
-            Some(unknown) if unknown.reason.spoils_window() => Some(now),
-            _ => position.window_start,
-        },
-        ..position
-    };
-    let checks = outside_checks(snapshot, book);
-    let judgement = Judgement {
-        config,
-        scores: &snapshot.gates.scores,
-        declared: &snapshot.gates.declared,
-        // The champion is its own measure of cost.
-        cost: relative_cost(
-            size_of(snapshot, &book.champion.name),
-            size_of(snapshot, &book.champion.name),
-        ),
-        checks: &checks,
-    };
-    let found = inputs(evidence, &judgement, position.evaluations, None);
-    let input = found.cycle(candidate(&book.champion), EngineStage::Direct, None);
-    let (outcome, engine) = match master::run_cycle(config, &book.engine, &input) {
-        Ok(result) => result,
-        Err(error) => {
-            let message = format!("The engine cannot judge the champion: {error}");
-            return Plan::wait(Step::Idle, Reason::StateMismatch, message, settings.interval, position);
-        }
-    };
-    let material = Material {
-        config,
-        state: &book.engine,
-        input: &input,
-        evidence,
-        observation: None,
-        league: None,
-    };
-    let judged = Judged::new(
-        EngineStage::Direct,
-        None,
-        Some(outcome.clone()),
-        &found.unknown,
-        evidence,
-        None,
-        None,
-    )
-    .with_material(&material);
-    let recorded = outcome.reason == CycleReason::BaselineRecorded;
-    let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
-    let message = format!("Champion {}: {}", book.champion.name, judged.sentence());
-    let reason = if recorded {
-        Reason::BaselineRecorded
-    } else {
-        Reason::EvidenceUnknown
-    };
-    if !recorded && !may_note(&position, &causes, now) {
-        return Plan::wait(Step::Idle, reason, message, settings.interval, position).with_judgement(judged);
-    }
-    let mut book = Book { engine, ..book.clone() };
-    if recorded
-        && book.league.stage == LeagueStage::Idle
-        && let Ok(league) = league::register(&book.league, &book.champion.name, Num::new(outcome.scores.linf))
-    {
-        book.league = league;
-    }
-    let draft = records::judgement(
-        snapshot,
-        Kind::GateEval,
-        &book.champion,
-        &snapshot.key.uid,
-        now,
-        &judged,
-    );
-    let position = Position {
-        noted: Some(Note { at: now, causes }),
-        ..position
-    };
-    let record = Record {
-        draft,
-        book: Some(book),
-        withdrawal: None,
-    };
-    Plan::record(Step::Idle, reason, message, record, position).with_judgement(judged)
 }
 
 /// Why evidence is missing, by input, as it stands in entries.

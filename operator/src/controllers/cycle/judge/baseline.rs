@@ -1,0 +1,126 @@
+//! Cycle 0: the champion's own scores, so that there is a reference.
+
+use jiff::Timestamp;
+use penin_api::conditions::Reason;
+use penin_engine::decision::{CycleReason, Stage as EngineStage};
+use penin_engine::league::{self, LeagueStage};
+use penin_engine::master;
+use penin_engine::num::Num;
+use penin_ledger::Kind;
+
+use super::{candidate, may_note, outside_checks, size_of};
+use crate::controllers::cycle::book::Book;
+use crate::controllers::cycle::judged::{Judged, Material};
+use crate::controllers::cycle::plan::{Plan, Record, Step};
+use crate::controllers::cycle::position::{Note, Position};
+use crate::controllers::cycle::records;
+use crate::controllers::cycle::settings::Settings;
+use crate::controllers::cycle::snapshot::Snapshot;
+use crate::scoring::{Evidence, Judgement, inputs, relative_cost};
+
+/// Cycle 0: the champion as the candidate, with no traffic involved.
+#[must_use]
+pub fn baseline(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    book: &Book,
+    evidence: &Evidence,
+    position: Position,
+    now: Timestamp,
+) -> Plan {
+    let config = match &snapshot.gates.config {
+        Ok(config) => config,
+        Err(problems) => {
+            return Plan::wait(
+                Step::Idle,
+                Reason::GateInvalid,
+                problems.join("; "),
+                settings.interval,
+                position,
+            );
+        }
+    };
+    let position = Position {
+        // Nothing waits for this measurement: what a restarted source or a reset counter has spoiled is begun anew.
+        window_start: match evidence.candidate.traffic.unknown() {
+            Some(unknown) if unknown.reason.spoils_window() => Some(now),
+            _ => position.window_start,
+        },
+        ..position
+    };
+    let checks = outside_checks(snapshot, book);
+    let judgement = Judgement {
+        config,
+        scores: &snapshot.gates.scores,
+        declared: &snapshot.gates.declared,
+        // The champion is its own measure of cost.
+        cost: relative_cost(
+            size_of(snapshot, &book.champion.name),
+            size_of(snapshot, &book.champion.name),
+        ),
+        checks: &checks,
+    };
+    let found = inputs(evidence, &judgement, position.evaluations, None);
+    let input = found.cycle(candidate(&book.champion), EngineStage::Direct, None);
+    let (outcome, engine) = match master::run_cycle(config, &book.engine, &input) {
+        Ok(result) => result,
+        Err(error) => {
+            let message = format!("The engine cannot judge the champion: {error}");
+            return Plan::wait(Step::Idle, Reason::StateMismatch, message, settings.interval, position);
+        }
+    };
+    let material = Material {
+        config,
+        state: &book.engine,
+        input: &input,
+        evidence,
+        observation: None,
+        league: None,
+    };
+    let judged = Judged::new(
+        EngineStage::Direct,
+        None,
+        Some(outcome.clone()),
+        &found.unknown,
+        evidence,
+        None,
+        None,
+    )
+    .with_material(&material);
+    let recorded = outcome.reason == CycleReason::BaselineRecorded;
+    let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
+    let message = format!("Champion {}: {}", book.champion.name, judged.sentence());
+    let reason = if recorded {
+        Reason::BaselineRecorded
+    } else {
+        Reason::EvidenceUnknown
+    };
+    if !recorded && !may_note(&position, &causes, now) {
+        return Plan::wait(Step::Idle, reason, message, settings.interval, position).with_judgement(judged);
+    }
+    let mut book = Book { engine, ..book.clone() };
+    if recorded
+        && book.league.stage == LeagueStage::Idle
+        && let Ok(league) = league::register(&book.league, &book.champion.name, Num::new(outcome.scores.linf))
+    {
+        book.league = league;
+    }
+    let draft = records::judgement(
+        snapshot,
+        Kind::GateEval,
+        &book.champion,
+        &snapshot.key.uid,
+        now,
+        &judged,
+    );
+    let position = Position {
+        noted: Some(Note { at: now, causes }),
+        ..position
+    };
+    let record = Record {
+        draft,
+        book: Some(book),
+        withdrawal: None,
+    };
+    Plan::record(Step::Idle, reason, message, record, position).with_judgement(judged)
+}
