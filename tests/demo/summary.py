@@ -25,7 +25,7 @@ def main() -> int:
         if status["phase"] == "Promoted" and seen["failed"]:
             problems.append(f"{name} was promoted and failed {seen['failed']} requests")
     if report["failed"] != explained:
-        problems.append(f"{report['failed'] - explained} requests failed without an answer of a challenger: {report['failures']}")
+        problems.append(f"{report['failed'] - explained} requests failed without an answer of a challenger: {report['failures']['kinds']}")
     for problem in problems:
         print(f"NOT AS IT SHOULD BE: {problem}")
     return 1 if problems else 0
