@@ -4,9 +4,11 @@ use std::{env, fmt, thread, time::Duration};
 
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::{
-    Api, Client, Config,
-    api::{DeleteParams, DynamicObject, ObjectMeta, PostParams},
+    Api, Client, Config, ResourceExt as _,
+    api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
 };
+use penin_api::v1alpha1::{Challenger, PeninCycle};
+use serde_json::json;
 use tokio::{runtime, time::timeout};
 
 use super::{diagnostics, error::ClusterError, manifests, wait::wait_until};
@@ -15,6 +17,8 @@ use super::{diagnostics, error::ClusterError, manifests, wait::wait_until};
 const KEEP: &str = "PENIN_KEEP_NAMESPACES";
 /// What printing and deleting may take when the value is dropped.
 const FAREWELL: Duration = Duration::from_secs(30);
+/// Time for an operator to let go of its objects.
+const RELEASE: Duration = Duration::from_secs(10);
 
 /// A namespace that is deleted with this value. If the test panics, the state of its pods, the end
 /// of their logs and its events are printed first.
@@ -119,10 +123,44 @@ async fn leave(client: Client, name: &str, failed: bool) -> std::io::Result<()> 
         eprintln!("namespace {name} is kept");
         return Ok(());
     }
+    release(&client, name).await;
     let namespaces = Api::<Namespace>::all(client);
     namespaces
         .delete(name, &DeleteParams::background())
         .await
         .map(drop)
         .map_err(std::io::Error::other)
+}
+
+/// Lets go of our own objects. An operator of the namespace's own goes with it, and then nobody would remove their
+/// finalizers. Errors are left to the deletion of the namespace.
+async fn release(client: &Client, name: &str) {
+    let cycles = Api::<PeninCycle>::namespaced(client.clone(), name);
+    let challengers = Api::<Challenger>::namespaced(client.clone(), name);
+    let all = ListParams::default();
+    if cycles
+        .delete_collection(&DeleteParams::background(), &all)
+        .await
+        .is_err()
+    {
+        return;
+    }
+    // An operator that runs does its own part first.
+    let _ = wait_until("the cycles to be gone", RELEASE, || async {
+        match cycles.list(&all).await {
+            Ok(left) if left.items.is_empty() => Ok(()),
+            Ok(left) => Err(format!("{} are left", left.items.len())),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await;
+    let patch = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    for cycle in cycles.list(&all).await.map(|list| list.items).unwrap_or_default() {
+        let _ = cycles.patch(&cycle.name_any(), &PatchParams::default(), &patch).await;
+    }
+    for challenger in challengers.list(&all).await.map(|list| list.items).unwrap_or_default() {
+        let _ = challengers
+            .patch(&challenger.name_any(), &PatchParams::default(), &patch)
+            .await;
+    }
 }

@@ -27,7 +27,9 @@ use super::records::milliseconds;
 use super::snapshot::Snapshot;
 use super::{pods, route};
 use crate::adapters::traffic::ShareVerdict;
-use crate::scoring::{Checks, Evidence, Inputs, Judgement, OutsideChecks, inputs, relative_cost, step_config};
+use crate::scoring::{
+    Checks, Evidence, Inputs, Judgement, OutsideChecks, UnknownReason, inputs, relative_cost, step_config,
+};
 use crate::workload::PodRequests;
 
 /// Least time between two entries about evidence that proves nothing.
@@ -107,6 +109,15 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
     let Some(evidence) = evidence_of(context) else {
         return ControlFlow::Break(Plan::measure(stage.step(), measure(context, start), position));
     };
+    let position = if stage == Stage::Shadow && was_not_read_at_its_start(&evidence) {
+        // Nobody is served by it yet, and nothing of it is known: a whole window is begun anew. The deadline stands.
+        Position {
+            window_start: Some(context.now),
+            ..position.fresh_stage()
+        }
+    } else {
+        position
+    };
     let question = Question {
         context,
         stage,
@@ -115,6 +126,12 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
         evidence: &evidence,
     };
     ControlFlow::Break(question.answer(position))
+}
+
+/// Whether the source was not being read when the window opened: no later sample can make up for that.
+fn was_not_read_at_its_start(evidence: &Evidence) -> bool {
+    let unknown = evidence.candidate.traffic.unknown();
+    unknown.is_some_and(|unknown| unknown.reason == UnknownReason::StaleStart)
 }
 
 /// The evidence of this pass; in the watch, with the reference that was frozen at the promotion.
@@ -391,7 +408,9 @@ fn size_of(snapshot: &Snapshot, revision: &str) -> Option<PodRequests> {
 /// Checks of the ledger, the gates, the engine and the route, as "satisfied of declared".
 fn outside_checks(snapshot: &Snapshot, book: &Book) -> OutsideChecks {
     let hash = book.state_hash().ok();
-    let remembered = snapshot.remembered.state_hash.is_none() || snapshot.remembered.state_hash == hash;
+    // A status that was not written before a restart is behind, which is no disagreement.
+    let behind = snapshot.remembered.cycle.is_some_and(|cycle| cycle < book.engine.cycle);
+    let remembered = snapshot.remembered.state_hash.is_none() || behind || snapshot.remembered.state_hash == hash;
     let route_accepted = route::is_accepted(snapshot);
     OutsideChecks {
         memory: [hash.is_some(), remembered].into_iter().collect(),
