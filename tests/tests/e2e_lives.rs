@@ -75,10 +75,18 @@ async fn a_model_that_breaks_is_taken_back() {
     let after = served.answers(&revision);
     assert!(after.failed > 0, "it answered errors: {after:?}");
     sleep(A_WHILE).await;
-    assert_eq!(served.answers(&revision), after, "nothing reaches it after the rollback");
+    assert_eq!(
+        served.answers(&revision),
+        after,
+        "nothing reaches it after the rollback"
+    );
     assert_eq!(served.champion().await, champion);
     let report = served.final_report().await;
-    assert_eq!(report.failed, after.failed, "only its own answers failed: {:?}", report.failures);
+    assert_eq!(
+        report.failed, after.failed,
+        "only its own answers failed: {:?}",
+        report.failures
+    );
     served.verify_ledger().await;
 }
 
@@ -120,9 +128,15 @@ async fn pods_that_do_not_become_ready_never_get_traffic() {
     let weights = "--weights=/models/better.json";
     let candidates = [
         ("no-image", json!({"name": "server", "image": "penin.local/absent:1"})),
-        ("crashing", json!({"name": "server", "args": ["--weights=/models/absent.json"]})),
+        (
+            "crashing",
+            json!({"name": "server", "args": ["--weights=/models/absent.json"]}),
+        ),
         // It runs, and its readiness probe asks a port that nobody listens at.
-        ("never-ready", json!({"name": "server", "args": [weights, "--management=0.0.0.0:9099"]})),
+        (
+            "never-ready",
+            json!({"name": "server", "args": [weights, "--management=0.0.0.0:9099"]}),
+        ),
     ];
     for (name, container) in candidates {
         served.challenge_with(name, container).await;
@@ -130,7 +144,10 @@ async fn pods_that_do_not_become_ready_never_get_traffic() {
         assert!(ended.message.contains("ready"), "{name}: {}", ended.message);
         let revision = ended.revision.unwrap();
         assert!(!served.weights().await.contains_key(&revision), "{name}");
-        assert_eq!(served.answers(&revision).succeeded + served.answers(&revision).failed, 0);
+        assert_eq!(
+            served.answers(&revision).succeeded + served.answers(&revision).failed,
+            0
+        );
     }
     let report = served.final_report().await;
     assert_eq!(report.failed, 0, "{:?}", report.failures);

@@ -35,7 +35,10 @@ pub fn host(namespace: &str) -> String {
 /// away without touching anybody else's.
 pub async fn evidence(cluster: &Cluster) -> String {
     let pods: Api<Pod> = Api::namespaced(cluster.client(), "monitoring");
-    let pods = pods.list(&ListParams::default().labels("app=prometheus")).await.unwrap();
+    let pods = pods
+        .list(&ListParams::default().labels("app=prometheus"))
+        .await
+        .unwrap();
     let address = pods.items[0].status.clone().unwrap().pod_ip.unwrap();
     format!(
         r"
@@ -70,11 +73,17 @@ pub fn model(namespace: &str, options: &Options) -> String {
     let cycle = read("demo/manifests/cycle.yaml");
     let cycle = cycle
         .replace("income.example", &host(namespace))
-        .replace("http://prometheus.monitoring.svc:9090", &format!("http://prometheus.{namespace}.svc:9090"))
-        .replace("steps: [{weight: 5, duration: 1m, minSamples: 500}]\n    deadline: 5m", &format!(
-            "steps: [{{weight: 5, duration: 1m, minSamples: 300}}]\n    deadline: {}",
-            options.canary_deadline
-        ))
+        .replace(
+            "http://prometheus.monitoring.svc:9090",
+            &format!("http://prometheus.{namespace}.svc:9090"),
+        )
+        .replace(
+            "steps: [{weight: 5, duration: 1m, minSamples: 500}]\n    deadline: 5m",
+            &format!(
+                "steps: [{{weight: 5, duration: 1m, minSamples: 300}}]\n    deadline: {}",
+                options.canary_deadline
+            ),
+        )
         .replace(
             "  shadow:",
             &format!(

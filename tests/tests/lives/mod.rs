@@ -166,7 +166,10 @@ impl Served {
         });
         match found.await {
             Ok(Ok(status)) => status,
-            Ok(Err(status)) => panic!("{what}: it ended as {:?}: {}\n{status:#?}", status.phase, status.message),
+            Ok(Err(status)) => panic!(
+                "{what}: it ended as {:?}: {}\n{status:#?}",
+                status.phase, status.message
+            ),
             Err(error) => panic!("{error}\n{:#?}", self.status(challenger).await),
         }
     }
@@ -190,7 +193,10 @@ impl Served {
     /// Cuts off what the operator reads evidence from, as a stopped Prometheus does.
     pub async fn cut_evidence(&self) {
         let slices: Api<k8s_openapi::api::discovery::v1::EndpointSlice> = self.namespace.api();
-        slices.delete("prometheus", &kube::api::DeleteParams::default()).await.unwrap();
+        slices
+            .delete("prometheus", &kube::api::DeleteParams::default())
+            .await
+            .unwrap();
     }
 
     /// Changes the cycle.
@@ -205,7 +211,15 @@ impl Served {
     pub async fn kill_operator(&self) {
         let namespace = self.namespace.name();
         self.cluster
-            .kubectl(&["delete", "pod", "penin-operator-0", "-n", namespace, "--grace-period=0", "--force"])
+            .kubectl(&[
+                "delete",
+                "pod",
+                "penin-operator-0",
+                "-n",
+                namespace,
+                "--grace-period=0",
+                "--force",
+            ])
             .await
             .unwrap();
     }
@@ -213,7 +227,17 @@ impl Served {
     /// The ledger, verified by the tool in the operator's image: what it printed.
     pub async fn verify_ledger(&self) -> String {
         let namespace = self.namespace.name();
-        let verify = ["exec", "-n", namespace, "penin-operator-0", "--", "/peninctl", "ledger", "verify", "/var/lib/penin/ledger"];
+        let verify = [
+            "exec",
+            "-n",
+            namespace,
+            "penin-operator-0",
+            "--",
+            "/peninctl",
+            "ledger",
+            "verify",
+            "/var/lib/penin/ledger",
+        ];
         let verified = wait_until("a ledger that verifies", STARTING, || self.cluster.kubectl(&verify));
         verified.await.unwrap()
     }
@@ -221,7 +245,19 @@ impl Served {
     /// Kinds of the entries about the cycle, oldest first.
     pub async fn entries(&self) -> String {
         let namespace = self.namespace.name();
-        let show = ["exec", "-n", namespace, "penin-operator-0", "--", "/peninctl", "ledger", "show", "/var/lib/penin/ledger", "--last", "200"];
+        let show = [
+            "exec",
+            "-n",
+            namespace,
+            "penin-operator-0",
+            "--",
+            "/peninctl",
+            "ledger",
+            "show",
+            "/var/lib/penin/ledger",
+            "--last",
+            "200",
+        ];
         self.cluster.kubectl(&show).await.unwrap()
     }
 
