@@ -108,7 +108,9 @@ async fn forward(State(stage): State<Stage>, request: Request<Body>) -> Result<R
             builder = builder.header(name, value);
         }
     }
-    let sent = axum::body::to_bytes(body, LARGEST).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    let sent = axum::body::to_bytes(body, LARGEST)
+        .await
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
     let request = builder.body(kube::client::Body::from(sent.to_vec())).unwrap();
     let response = stage.client.send(request).await.map_err(|_| StatusCode::BAD_GATEWAY)?;
     if write && response.status().is_success() && springs(&stage.seen, &path) {

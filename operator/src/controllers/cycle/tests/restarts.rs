@@ -50,8 +50,7 @@ fn assert_agreement(world: &World, model: &str, promoted: bool) {
 }
 
 /// Lives one life, and from each of its passes another one in which that pass is cut off.
-fn at_every_pass(model: &str, verdict: ChallengerPhase, fails_live: bool) {
-    let mut whole = World::adopted();
+fn at_every_pass(mut whole: World, model: &str, verdict: ChallengerPhase, fails_live: bool) {
     whole.challenge("c", model);
     for at in 0..1_000 {
         for cut in [Cut::BeforeAction, Cut::BeforeStatus] {
@@ -82,17 +81,24 @@ fn at_every_pass(model: &str, verdict: ChallengerPhase, fails_live: bool) {
 
 #[test]
 fn a_promotion_survives_a_kill_at_every_pass() {
-    at_every_pass("better", ChallengerPhase::Promoted, false);
+    at_every_pass(World::adopted(), "better", ChallengerPhase::Promoted, false);
+}
+
+#[test]
+fn a_life_that_begins_before_there_is_a_baseline_survives_a_kill_at_every_pass() {
+    let mut world = World::new();
+    world.run_until("the adoption", |world| world.book().is_some());
+    at_every_pass(world, "better", ChallengerPhase::Promoted, false);
 }
 
 #[test]
 fn a_refusal_in_shadow_survives_a_kill_at_every_pass() {
-    at_every_pass("unfair", ChallengerPhase::Rejected, false);
+    at_every_pass(World::adopted(), "unfair", ChallengerPhase::Rejected, false);
 }
 
 #[test]
 fn a_rollback_survives_a_kill_at_every_pass() {
-    at_every_pass("failing", ChallengerPhase::RolledBack, true);
+    at_every_pass(World::adopted(), "failing", ChallengerPhase::RolledBack, true);
 }
 
 #[test]
