@@ -100,7 +100,7 @@ async fn without_evidence_traffic_never_rises() {
     served.challenge("better", "better").await;
     let canary = served.until("better", &[Canary], STARTING + STAGE).await;
     let revision = canary.revision.unwrap();
-    served.cut_evidence().await;
+    served.cut_evidence();
     let ended = wait_until("the end", STAGE, || async {
         let weights = served.weights().await;
         assert!(weights.get(&revision).copied().unwrap_or(0) <= 5, "{weights:?}");

@@ -23,7 +23,7 @@ impl DeltaSeries {
         match delta {
             Reading::Known(delta) if delta.is_finite() => Self {
                 count: self.count.saturating_add(1),
-                sum: self.sum + delta,
+                sum: to_nine_places(self.sum + delta),
             },
             _ => self,
         }
@@ -39,9 +39,25 @@ impl DeltaSeries {
     }
 }
 
+/// A status keeps nine places. The sum has no more, so that a restarted operator goes on with the same number.
+fn to_nine_places(value: f64) -> f64 {
+    const PLACES: f64 = 1e9;
+    (value * PLACES).round() / PLACES
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sum_has_the_places_that_a_status_keeps() {
+        let series = DeltaSeries::default()
+            .with(&Reading::Known(0.1))
+            .with(&Reading::Known(0.2))
+            .with(&Reading::Known(1.0 / 3.0));
+        assert_eq!(series.sum.to_string(), "0.633333333");
+        assert_eq!(series.with(&Reading::Known(f64::MAX)).mean(), Num::MISSING);
+    }
 
     #[test]
     fn unknown_evaluations_do_not_count() {

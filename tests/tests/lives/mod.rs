@@ -1,6 +1,7 @@
 //! A served model under an operator of its own, on real pods behind the real gateway, and a client that counts.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+mod forwarder;
 mod manifests;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use penin_workload::player::{Answered, EndpointSource, Plan, Recorder, Report, p
 use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 
+use forwarder::Forwarder;
 pub use manifests::Options;
 
 /// Name of the cycle and of its target.
@@ -33,6 +35,7 @@ pub const STAGE: Duration = Duration::from_mins(6);
 pub struct Served {
     pub cluster: Cluster,
     pub namespace: TestNamespace,
+    evidence: Forwarder,
     player: Option<Player>,
 }
 
@@ -48,14 +51,15 @@ impl Served {
         let cluster = Cluster::node().await.unwrap();
         let namespace = cluster.namespace(prefix).await.unwrap();
         cluster.install_operator(namespace.name(), &[]).await.unwrap();
-        namespace.apply(&manifests::evidence(&cluster).await).await.unwrap();
+        let evidence = Forwarder::to_prometheus(&cluster).await;
         namespace
-            .apply(&manifests::model(namespace.name(), options))
+            .apply(&manifests::model(namespace.name(), evidence.address, options))
             .await
             .unwrap();
         let mut served = Self {
             cluster,
             namespace,
+            evidence,
             player: None,
         };
         let cycles = served.namespace.api::<PeninCycle>();
@@ -191,12 +195,8 @@ impl Served {
     }
 
     /// Cuts off what the operator reads evidence from, as a stopped Prometheus does.
-    pub async fn cut_evidence(&self) {
-        let slices: Api<k8s_openapi::api::discovery::v1::EndpointSlice> = self.namespace.api();
-        slices
-            .delete("prometheus", &kube::api::DeleteParams::default())
-            .await
-            .unwrap();
+    pub fn cut_evidence(&self) {
+        self.evidence.cut();
     }
 
     /// Changes the cycle.

@@ -126,15 +126,16 @@ impl Position {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scoring::Reading;
 
     #[test]
     fn timers_survive_the_way_through_a_status() {
         let mut position = Position::default().with_seen("champion alone", 4, Timestamp::from_second(5).unwrap());
         position.window_start = Timestamp::from_millisecond(1_234_567).ok();
-        position.evaluations = DeltaSeries {
-            count: 3,
-            sum: 0.1 + 0.2,
-        };
+        position.evaluations = DeltaSeries::default()
+            .with(&Reading::Known(0.1))
+            .with(&Reading::Known(0.2))
+            .with(&Reading::Known(-1.0 / 3.0));
         position.noted = Some(Note {
             at: Timestamp::UNIX_EPOCH,
             causes: vec!["ece".to_owned()],

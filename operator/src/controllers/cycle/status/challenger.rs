@@ -66,10 +66,15 @@ fn living(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> ChallengerStat
     let plan = seen.plan;
     let mut status = candidate.status.clone();
     status.observed_generation = Some(candidate.generation);
-    status.phase = Some(phase_of(life, plan.step));
+    // The phase follows traffic: a life is over for its user when the last live request is, not when that was decided.
+    let phase = phase_of(life, plan.step);
+    let served = written_weight(seen.snapshot, &life.revision.name) > 0;
+    status.phase = match (&life.grant, candidate.phase) {
+        (Grant::Withdrawn { .. }, Some(before)) if served => Some(before),
+        _ => Some(phase),
+    };
     // What ended a life stays to be read; what is done afterwards is the cycle's business.
-    let ended_before = life.grant.is_over() && candidate.phase == Some(phase_of(life, plan.step));
-    if !ended_before {
+    if !was_over(seen) {
         status.message.clone_from(&plan.message);
     }
     status.revision = Some(life.revision.name.clone());
@@ -98,6 +103,13 @@ fn living(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> ChallengerStat
     }
     set_challenger_conditions(&mut status, candidate.generation, plan, life, seen.now);
     status
+}
+
+/// Whether the life had ended before this pass.
+fn was_over(seen: &Seen<'_>) -> bool {
+    let book = seen.snapshot.book.as_ref().ok().and_then(Option::as_ref);
+    book.and_then(|book| book.life.as_ref())
+        .is_some_and(|life| life.grant.is_over())
 }
 
 fn completed_abort(id: &str) -> CommandAcknowledgement {
