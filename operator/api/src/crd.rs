@@ -91,6 +91,9 @@ fn finish(crd: CustomResourceDefinition) -> Result<CustomResourceDefinition, Crd
 
 fn finish_schema(schema: &mut Value) {
     walk(schema);
+    if let Some(spec) = schema.pointer_mut("/properties/spec") {
+        walk_with(spec, &explain);
+    }
     if let Some(status) = schema.pointer_mut("/properties/status").and_then(Value::as_object_mut) {
         // kstatus calls an object without status current; the default says that nobody looked yet.
         if status
@@ -106,15 +109,55 @@ fn finish_schema(schema: &mut Value) {
 }
 
 fn walk(schema: &mut Value) {
+    walk_with(schema, &simplify);
+}
+
+/// Calls `visit` for every schema.
+fn walk_with(schema: &mut Value, visit: &dyn Fn(&mut Map<String, Value>)) {
     match schema {
         Value::Object(object) => {
             if object.contains_key("type") || object.contains_key("x-kubernetes-int-or-string") {
-                simplify(object);
+                visit(object);
             }
-            object.values_mut().for_each(walk);
+            object.values_mut().for_each(|value| walk_with(value, visit));
         }
-        Value::Array(values) => values.iter_mut().for_each(walk),
+        Value::Array(values) => values.iter_mut().for_each(|value| walk_with(value, visit)),
         _ => {}
+    }
+}
+
+/// Adds range and default to a description: `kubectl explain` shows neither.
+fn explain(schema: &mut Map<String, Value>) {
+    if schema
+        .get("type")
+        .is_some_and(|kind| kind == "object" || kind == "array")
+    {
+        // Its rules are about what is in it.
+        return;
+    }
+    let mut more: Vec<String> = schema
+        .get("x-kubernetes-validations")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|rule| rule.get("message")?.as_str()?.split_once("` must be "))
+        .filter_map(|(_, requirement)| {
+            let range = requirement.strip_prefix("from ").map(|range| format!("From {range}."));
+            range.or_else(|| Some(format!("In {}.", requirement.strip_prefix("in ")?)))
+        })
+        .collect();
+    if let (Some(min), Some(max)) = (schema.get("minimum"), schema.get("maximum")) {
+        more.push(format!("From {min} to {max}."));
+    }
+    match schema.get("default") {
+        Some(Value::String(text)) => more.push(format!("Default: {text}.")),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => more.push(format!("Default: {value}.")),
+        _ => {}
+    }
+    if let Some(Value::String(description)) = schema.get_mut("description")
+        && !more.is_empty()
+    {
+        *description = format!("{description} {}", more.join(" "));
     }
 }
 
@@ -321,6 +364,26 @@ mod tests {
             }
         });
         assert!(rules > 50, "only {rules} rules found");
+    }
+
+    #[test]
+    fn descriptions_name_range_and_default() {
+        let mut found = std::collections::BTreeMap::new();
+        each_field(|path, schema| {
+            let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+            found.insert(path.to_owned(), description.to_owned());
+        });
+        for (path, end) in [
+            ("PeninCycle.spec.interval", " From 1s to 5m. Default: 10s."),
+            ("PeninCycle.spec.suspend", " Default: false."),
+            ("PeninCycle.spec.canary.steps[].weight", " From 1 to 5."),
+            ("PromotionGate.spec.guard.ece.max", " In (0, 1]."),
+            ("Challenger.spec.proposal.cost", " In [0, 1000]."),
+        ] {
+            assert!(found[path].ends_with(end), "{path}: {}", found[path]);
+        }
+        assert!(!found["PeninCycle.spec.engine.lpsi"].contains("In ("));
+        assert!(!found["PeninCycle.status.champion.readyEndpoints"].contains("From 0"));
     }
 
     #[test]

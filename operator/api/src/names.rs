@@ -25,7 +25,7 @@ pub const ANNOTATION_ABORT: &str = "penin.ai/abort";
 /// Annotation beside [`ANNOTATION_ABORT`]: who asks. It stands in the ledger as the caller wrote it; the chart's
 /// admission policy, when it is switched on, refuses any name but the caller's own.
 pub const ANNOTATION_ABORT_ACTOR: &str = "penin.ai/abort-actor";
-/// Longest command id that is accepted; longer ones are refused in status.
+/// Characters of a command id that count; what is longer is cut, in the acknowledgement and in comparisons.
 pub const COMMAND_ID_MAX_LENGTH: usize = 63;
 
 /// Finalizer of a cycle: traffic goes back to the champion before the cycle disappears.

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::future::Future;
 
 use kube::api::ListParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Config};
 use penin_api::values::Duration;
@@ -122,12 +122,31 @@ async fn configuration(arguments: &ClusterArguments) -> Result<Config, CommandEr
             .await
             .map_err(|error| unusable(&error));
     }
+    if let Some(merged) = of_environment().map_err(|error| unusable(&error))? {
+        return Config::from_custom_kubeconfig(merged, &options)
+            .await
+            .map_err(|error| unusable(&error));
+    }
     if chosen {
         return Config::from_kubeconfig(&options)
             .await
             .map_err(|error| unusable(&error));
     }
     Config::infer().await.map_err(|error| unusable(&error))
+}
+
+/// The files of `$KUBECONFIG` as one; those that do not exist are passed over, as kubectl does.
+fn of_environment() -> Result<Option<Kubeconfig>, KubeconfigError> {
+    let list = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let mut merged: Option<Kubeconfig> = None;
+    for path in std::env::split_paths(&list).filter(|path| path.exists()) {
+        let file = Kubeconfig::read_from(&path)?;
+        merged = Some(match merged {
+            None => file,
+            Some(first) => first.merge(file)?,
+        });
+    }
+    Ok(merged)
 }
 
 fn unusable(error: &dyn std::error::Error) -> CommandError {

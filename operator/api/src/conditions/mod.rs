@@ -216,6 +216,45 @@ mod tests {
         }
     }
 
+    /// The words in back quotes of the tables below a heading of `docs/status.md`, in the first `columns` columns.
+    fn documented(heading: &str, columns: usize) -> Vec<String> {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/status.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let section = text.split_once(&format!("\n## {heading}\n")).unwrap().1;
+        let section = section.split("\n## ").next().unwrap();
+        let rows = section.lines().filter(|line| line.starts_with('|'));
+        let cells = rows.map(|row| row.split('|').skip(1).take(columns).collect::<Vec<_>>().join(" "));
+        cells
+            .flat_map(|cell| {
+                cell.split('`')
+                    .skip(1)
+                    .step_by(2)
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_documentation_names_what_exists() {
+        let reasons = documented("Reasons", 1);
+        assert!(reasons.len() > 30, "{reasons:?}");
+        for name in reasons {
+            assert!(
+                Reason::from_name(&name).is_some(),
+                "docs/status.md: no reason is called {name}"
+            );
+        }
+        let types = documented("Conditions", 2);
+        assert!(types.len() > 10, "{types:?}");
+        for name in types {
+            assert!(
+                ConditionType::from_name(&name).is_some(),
+                "docs/status.md: no condition is called {name}"
+            );
+        }
+    }
+
     #[test]
     fn comparison_sees_everything_but_time() {
         let mut one = Vec::new();
