@@ -156,13 +156,12 @@ pub async fn run_with(
         ended = &mut keeping => Some(ended),
         () = lead(&arguments, &shared, claim, holder, stop) => None,
     };
-    let lost = match ended {
-        Some(ended) => !matches!(ended, Ok(Ended::Released)),
-        None => {
-            lease_stop.cancel();
-            let _ = keeping.await;
-            false
-        }
+    let lost = if let Some(ended) = ended {
+        !matches!(ended, Ok(Ended::Released))
+    } else {
+        lease_stop.cancel();
+        let _ = keeping.await;
+        false
     };
     http_stop.cancel();
     if let Ok(served) = serving.await {
@@ -219,7 +218,7 @@ async fn lead(
 }
 
 /// Readiness: this process leads and can record decisions. A process that waits for the lease is not ready, because it
-/// is the only one of its StatefulSet and nobody else serves.
+/// is the only one of its `StatefulSet` and nobody else serves.
 fn checks(ledger: &LedgerService, claim: &ClaimReader) -> Vec<(&'static str, Check)> {
     let (ledger, claim) = (ledger.clone(), claim.clone());
     let leads: Check = Arc::new(move || match claim.epoch() {

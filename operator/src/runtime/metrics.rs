@@ -109,6 +109,7 @@ impl Metrics {
     ///
     /// # Errors
     /// When two metrics have one name, which a test excludes.
+    #[allow(clippy::too_many_lines, reason = "a list of metrics, each with its help")]
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let cycle = ["namespace", "cycle"];

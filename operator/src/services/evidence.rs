@@ -40,7 +40,7 @@ impl EvidenceService {
             until_ms: milliseconds(measure.until),
         };
         let collected = match sources {
-            Ok(sources) => sources.collect(&question).await,
+            Ok(sources) => Box::pin(sources.collect(&question)).await,
             Err(unknown) => Err(unknown),
         };
         collected.unwrap_or_else(|unknown| nothing(measure, &unknown))

@@ -57,7 +57,7 @@ pub enum KeysError {
 pub async fn load(client: &Client, namespace: &str, name: &str, may_create: bool) -> Result<Keys, KeysError> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     if let Some(secret) = bounded(name, api.get_opt(name)).await? {
-        return parse(name, secret.data.unwrap_or_default());
+        return parse(name, &secret.data.unwrap_or_default());
     }
     if !may_create {
         return Err(KeysError::Gone(name.to_owned()));
@@ -82,7 +82,7 @@ pub async fn load(client: &Client, namespace: &str, name: &str, may_create: bool
     Ok(keys)
 }
 
-fn parse(name: &str, data: BTreeMap<String, ByteString>) -> Result<Keys, KeysError> {
+fn parse(name: &str, data: &BTreeMap<String, ByteString>) -> Result<Keys, KeysError> {
     let text = |key: &str| {
         let bytes = data
             .get(key)
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn a_secret_without_both_keys_is_refused_without_showing_what_it_holds() {
         let data = BTreeMap::from([(LOG_KEY.to_owned(), ByteString(b"-----BEGIN hunter2".to_vec()))]);
-        let error = parse("keys", data).unwrap_err().to_string();
+        let error = parse("keys", &data).unwrap_err().to_string();
         assert!(error.contains(ATTESTATION_KEY) || error.contains(LOG_KEY), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
     }

@@ -37,6 +37,7 @@ pub async fn run(shared: Arc<Shared>, namespace: Option<String>, stop: Cancellat
         .await;
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature that Controller::run wants")]
 fn on_error(challenger: Arc<Challenger>, error: &kube::Error, shared: Arc<Shared>) -> Action {
     let key = format!(
         "challenger/{}/{}",
@@ -47,6 +48,7 @@ fn on_error(challenger: Arc<Challenger>, error: &kube::Error, shared: Arc<Shared
     Action::requeue(shared.backoff.failed(&key))
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature that Controller::run wants")]
 async fn reconcile(challenger: Arc<Challenger>, shared: Arc<Shared>) -> Result<Action, kube::Error> {
     if shared.claim.epoch().is_none() {
         return Ok(Action::requeue(Duration::from_secs(2)));

@@ -37,13 +37,13 @@ pub fn advance(
     }
     let end = living.and_then(|candidate| end(snapshot, settings, candidate, now));
     let stray = living.is_none() && others(snapshot, None).is_some();
-    if end.is_some() || stray || is_above_written(snapshot, living) {
-        if let Some(plan) = take_away(snapshot, settings, living, &position) {
-            return match end {
-                Some(verdict) => plan.withdrawing(verdict),
-                None => plan,
-            };
-        }
+    if (end.is_some() || stray || is_above_written(snapshot, living))
+        && let Some(plan) = take_away(snapshot, settings, living, &position)
+    {
+        return match end {
+            Some(verdict) => plan.withdrawing(verdict),
+            None => plan,
+        };
     }
     let reason = match &snapshot.ledger.problem {
         Some(_) => Reason::LedgerUnavailable,

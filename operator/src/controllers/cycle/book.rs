@@ -77,7 +77,7 @@ pub enum Grant {
         /// Live share in percent, frozen when the step was granted: a later edit of the cycle holds from the next step.
         weight: u8,
     },
-    /// All traffic; the former champion stays warm. Opened by PROMOTE_ATTEST.
+    /// All traffic; the former champion stays warm. Opened by `PROMOTE_ATTEST`.
     Promotion,
     /// No traffic, for ever.
     Withdrawn {

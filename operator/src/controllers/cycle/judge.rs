@@ -265,7 +265,7 @@ impl Question<'_> {
                     index: index + 1,
                     weight: next.weight.get(),
                 };
-                return self.next_step(grant, assessment, inputs, position);
+                return self.next_step(grant, assessment, inputs, &position);
             }
             match self.capacity(position.clone()) {
                 ControlFlow::Break(plan) => {
@@ -364,7 +364,7 @@ impl Question<'_> {
     }
 
     /// From one step to the next: the league's assessment alone, recorded with its evidence.
-    fn next_step(&self, grant: Grant, assessment: Assessment, inputs: &Inputs, position: Position) -> Plan {
+    fn next_step(&self, grant: Grant, assessment: Assessment, inputs: &Inputs, position: &Position) -> Plan {
         let judged = self.judged(Some(assessment), None, inputs, Some("step passed"));
         let draft = self.draft(Kind::GateEval, &judged);
         let mut book = self.context.book.clone();

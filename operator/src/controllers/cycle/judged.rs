@@ -260,7 +260,7 @@ fn result(gate: &Gate) -> GateResult {
         reason: gate.reason.to_string(),
         mode: match gate.mode {
             Mode::Required => GateMode::Required,
-            _ => GateMode::Advisory,
+            Mode::Advisory => GateMode::Advisory,
         },
     }
 }

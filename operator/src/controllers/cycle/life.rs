@@ -296,7 +296,7 @@ fn canary(context: &Context<'_>, index: usize, weight: u8, position: Position) -
         position = mirror_seen_off(context, settled, seen)?;
     }
     let (settled, position) = route::settle(context, &live, Direction::Up, Step::Shifting, position)?;
-    let (_, position) = measured_share(context, weight, settled, position)?;
+    let position = measured_share(context, weight, settled, position)?;
     judge::judge(context, Stage::Canary { index }, settled, position)
 }
 
@@ -338,9 +338,9 @@ fn mirror_seen_off(context: &Context<'_>, settled: Timestamp, position: Position
 }
 
 /// Waits until the measured share agrees with the written weight, and records that it does.
-fn measured_share(context: &Context<'_>, weight: u8, settled: Timestamp, position: Position) -> Pass<((), Position)> {
+fn measured_share(context: &Context<'_>, weight: u8, settled: Timestamp, position: Position) -> Pass<Position> {
     if context.life.effect_recorded {
-        return ControlFlow::Continue(((), position));
+        return ControlFlow::Continue(position);
     }
     let Some(evidence) = &context.snapshot.evidence else {
         return ControlFlow::Break(Plan::measure(Step::MeasuringShare, measure(context, settled), position));
@@ -568,11 +568,13 @@ pub fn measure(context: &Context<'_>, traffic_since: Timestamp) -> Measure {
 }
 
 /// A non-negative duration as a span of time.
+#[must_use]
 pub fn span(duration: Duration) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
 }
 
 /// Time left until `until`, at least one millisecond.
+#[must_use]
 pub fn left(now: Timestamp, until: Timestamp) -> Duration {
     Duration::try_from(until.duration_since(now))
         .unwrap_or(Duration::ZERO)

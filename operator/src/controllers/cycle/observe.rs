@@ -185,7 +185,9 @@ async fn stored_book(ledger: &LedgerService, key: &CycleKey) -> Result<Option<Bo
 pub(super) fn remembered(cycle: &PeninCycle) -> Remembered {
     let status = cycle.status.as_ref();
     Remembered {
-        cycle: status.and_then(|status| status.cycle).map(|cycle| cycle.get()),
+        cycle: status
+            .and_then(|status| status.cycle)
+            .map(penin_api::values::UnsignedString::get),
         state_hash: status.and_then(|status| status.state_hash.clone()),
         champion: status.and_then(|status| Some(status.champion.as_ref()?.revision.clone())),
         wanted: status

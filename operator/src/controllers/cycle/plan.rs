@@ -113,6 +113,10 @@ impl Record {
 
 /// One change of one object.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one of them in a pass, and it is boxed"
+)]
 pub enum Write {
     /// Create a revision's Deployment.
     CreateDeployment(Deployment),

@@ -140,10 +140,11 @@ where
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature that Controller::run wants")]
 async fn reconcile(cycle: Arc<PeninCycle>, shared: Arc<Shared>) -> Result<Requeue, PassError> {
     let key = key(&cycle);
     let started = shared.clock.monotonic();
-    let result = tokio::time::timeout(PASS, pass(&cycle, &shared))
+    let result = tokio::time::timeout(PASS, Box::pin(pass(&cycle, &shared)))
         .await
         .unwrap_or(Err(PassError::TooLong));
     let seconds = shared.clock.monotonic().duration_since(started).as_secs_f64();
@@ -159,6 +160,7 @@ async fn reconcile(cycle: Arc<PeninCycle>, shared: Arc<Shared>) -> Result<Requeu
     Ok(requeue)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature that Controller::run wants")]
 fn on_error(cycle: Arc<PeninCycle>, error: &PassError, shared: Arc<Shared>) -> Requeue {
     let pause = shared.backoff.failed(&key(&cycle));
     tracing::warn!(%error, cycle = key(&cycle), pause_ms = pause.as_millis(), "A pass failed");
@@ -187,7 +189,7 @@ async fn pass(cached: &PeninCycle, shared: &Shared) -> Result<(Requeue, Outcome)
     let started = shared.clock.monotonic();
     let mut plan = decide::decide(&snapshot, position.clone(), now);
     if let Action::Measure(measure) = &plan.action {
-        let evidence = shared.evidence.measure(&snapshot, &cycle, measure).await;
+        let evidence = Box::pin(shared.evidence.measure(&snapshot, &cycle, measure)).await;
         shared
             .metrics
             .evidence_read(evidence.candidate.traffic.known().is_some());
@@ -280,7 +282,7 @@ fn report(shared: &Shared, snapshot: &Snapshot, plan: &Plan, outcome: &Outcome, 
         super::book::Grant::Promotion | super::book::Grant::Settled => 100.0,
         _ => 0.0,
     });
-    let share = plan.judged.as_ref().and_then(|judged| judged.share_ratio());
+    let share = plan.judged.as_ref().and_then(super::judged::Judged::share_ratio);
     shared.metrics.traffic(&key.namespace, &key.name, weight, share);
     if acted && *outcome != Outcome::Conflict && *outcome != Outcome::NotLeader {
         shared.notifier.tell(notice(snapshot, plan));

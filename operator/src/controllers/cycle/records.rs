@@ -248,7 +248,7 @@ pub fn withdraw_life(book: &mut Book, verdict: Verdict, now: Timestamp) {
     life.effect_recorded = false;
 }
 
-/// An entry of the engine's judgement: GATE_EVAL, PROMOTE_ATTEST, REJECTION or ROLLBACK, by its decision.
+/// An entry of the engine's judgement: `GATE_EVAL`, `PROMOTE_ATTEST`, `REJECTION` or `ROLLBACK`, by its decision.
 #[must_use]
 pub fn judgement(
     snapshot: &Snapshot,

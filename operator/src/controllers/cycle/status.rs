@@ -175,9 +175,8 @@ pub fn phase_of(life: &Life, step: Step) -> ChallengerPhase {
     match (&life.grant, step) {
         (Grant::Shadow, Step::StartingPods | Step::EnteringRoute | Step::Idle) => ChallengerPhase::Pending,
         (Grant::Shadow, _) => ChallengerPhase::Shadow,
-        (Grant::Step { .. }, Step::AddingCapacity) => ChallengerPhase::Promoting,
+        (Grant::Step { .. }, Step::AddingCapacity) | (Grant::Promotion, Step::Shifting) => ChallengerPhase::Promoting,
         (Grant::Step { .. }, _) => ChallengerPhase::Canary,
-        (Grant::Promotion, Step::Shifting) => ChallengerPhase::Promoting,
         (Grant::Promotion, _) => ChallengerPhase::Watching,
         (Grant::Settled, _) => ChallengerPhase::Promoted,
         (Grant::Withdrawn { verdict }, _) => final_phase(*verdict),
@@ -356,8 +355,7 @@ fn summary(seen: &Seen<'_>, book: Option<&Book>) -> (ConditionStatus, Activity) 
         return (ConditionStatus::False, Activity::Stalled);
     }
     match (plan.step, book) {
-        (Step::Blocked, Some(_)) => (ConditionStatus::False, Activity::Stalled),
-        (Step::Blocked, None) => (ConditionStatus::False, Activity::Stalled),
+        (Step::Blocked, _) => (ConditionStatus::False, Activity::Stalled),
         (Step::Adopting | Step::Releasing, _) | (_, None) => (ConditionStatus::False, Activity::Reconciling),
         (Step::Idle, Some(_)) => (ConditionStatus::True, Activity::Settled),
         (_, Some(_)) => (ConditionStatus::True, Activity::Reconciling),

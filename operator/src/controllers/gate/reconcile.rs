@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::runtime::controller::{Action, Config, Controller};
 use kube::runtime::watcher;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, ResourceExt};
 use penin_api::conditions::{self, Activity, ConditionStatus, ConditionType, Finding, Reason};
 use penin_api::names::FIELD_MANAGER;
 use penin_api::v1alpha1::{NameRef, PeninCycle, PromotionGate, PromotionGateStatus};
@@ -35,6 +35,7 @@ pub async fn run(shared: Arc<Shared>, namespace: Option<String>, stop: Cancellat
         .await;
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature that Controller::run wants")]
 fn on_error(gate: Arc<PromotionGate>, error: &kube::Error, shared: Arc<Shared>) -> Action {
     let key = format!("gate/{}/{}", gate.namespace().unwrap_or_default(), gate.name_any());
     let pause = shared.backoff.failed(&key);
@@ -42,6 +43,7 @@ fn on_error(gate: Arc<PromotionGate>, error: &kube::Error, shared: Arc<Shared>) 
     Action::requeue(pause)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the signature that Controller::run wants")]
 async fn reconcile(gate: Arc<PromotionGate>, shared: Arc<Shared>) -> Result<Action, kube::Error> {
     if shared.claim.epoch().is_none() {
         return Ok(Action::requeue(Duration::from_secs(2)));
@@ -90,7 +92,7 @@ fn status(
     let mut users: Vec<String> = cycles
         .iter()
         .filter(|cycle| decide::binds(gate, cycle))
-        .map(|cycle| cycle.name_any())
+        .map(ResourceExt::name_any)
         .collect();
     users.sort();
     users.truncate(MOST_USERS);

@@ -167,8 +167,8 @@ const fn state_of(step: Step) -> LifeState {
 }
 
 fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, plan: &Plan, life: &Life, now: Timestamp) {
-    let message = status.message.clone();
     use ConditionType::{Accepted, CanaryCompleted, GatesPassed, Promoted, RolledBack, ShadowCompleted};
+    let message = status.message.clone();
     let over = matches!(life.grant, Grant::Withdrawn { .. });
     let beyond_shadow =
         matches!(life.grant, Grant::Step { .. } | Grant::Promotion | Grant::Settled) || (over && life.had_live_traffic);
