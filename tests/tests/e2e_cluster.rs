@@ -35,15 +35,16 @@ async fn a_service_is_reached_by_name_from_the_nodes_network() {
     let by_name = format!("http://server.{}.svc/metrics", namespace.name());
     let address = cluster.service_address(namespace.name(), "server").await.unwrap();
     for url in [by_name, format!("http://{address}/metrics")] {
-        let metrics = wait_until(&url, Duration::from_secs(60), || async {
+        let metrics = wait_until(&url, Duration::from_mins(1), || async {
             let output = cluster
                 .in_node("curl")
                 .args(["--silent", "--fail", "--max-time", "5", &url])
                 .output();
             let output = output.await.map_err(|error| error.to_string())?;
-            match output.status.success() {
-                true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
-                false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+            if output.status.success() {
+                Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+            } else {
+                Err(String::from_utf8_lossy(&output.stderr).into_owned())
             }
         });
         assert!(metrics.await.unwrap().contains("penin_model_predictions_total 0"));
@@ -59,7 +60,7 @@ async fn a_pod_that_cannot_start_is_explained() {
     let pods = namespace.api::<Pod>();
     wait_until(
         "the container to wait for its image",
-        Duration::from_secs(60),
+        Duration::from_mins(1),
         || async {
             let pod = pods.get("server").await.map_err(|error| error.to_string())?;
             let reason = pod

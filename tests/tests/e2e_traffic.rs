@@ -36,7 +36,7 @@ async fn up_and_down(lab: &mut Lab) {
     for split in [staged(lab), mirroring(lab, 20), staged(lab), live(lab, 1), live(lab, 5)] {
         lab.to(split).await;
     }
-    lab.to_champion(&new, Split::Watching { previous: old }).await;
+    lab.move_to_champion(&new, Split::Watching { previous: old }).await;
     for split in [staged(lab), live(lab, 5), staged(lab), Split::ChampionOnly] {
         lab.to(split).await;
     }
@@ -96,7 +96,7 @@ async fn the_served_share_is_the_written_one() {
         matches!(wrong, ShareVerdict::Outside(_)),
         "5 % served and 1 % written: {wrong:?}"
     );
-    lab.to_champion(&new, Split::Watching { previous: old }).await;
+    lab.move_to_champion(&new, Split::Watching { previous: old }).await;
     is_inside(lab.share(&player, 100, 1_000).await, "all");
     lab.to(staged(&lab)).await;
     is_inside(lab.share(&player, 0, 1_000).await, "none");

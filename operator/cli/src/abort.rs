@@ -81,7 +81,7 @@ where
     let id = format!("peninctl-{}", object.resource_version().unwrap_or_default());
     let mut annotations = json!({ ANNOTATION_ABORT: id });
     if let Some(actor) = whoami(cluster).await {
-        annotations[penin_api::names::ANNOTATION_ABORT_ACTOR] = json!(actor);
+        annotations = json!({ ANNOTATION_ABORT: id, penin_api::names::ANNOTATION_ABORT_ACTOR: actor });
     }
     // The uid keeps the command away from a later object of the same name.
     let patch = json!({"metadata": {"uid": object.uid(), "annotations": annotations}});

@@ -81,7 +81,11 @@ pub fn cells(gate: &GateResult) -> [String; 5] {
         plain(&gate.reason)
     };
     if gate.mode == GateMode::Advisory {
-        why = [why.as_str(), "(advisory)"].join(" ").trim().to_owned();
+        why = if why.is_empty() {
+            "(advisory)".to_owned()
+        } else {
+            format!("{why} (advisory)")
+        };
     }
     [
         format!("{} {}", sign(gate), plain(&gate.name)),

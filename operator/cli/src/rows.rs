@@ -55,7 +55,7 @@ pub fn table<K: Row>(objects: &[K], columns_of: Columns, now: Timestamp) -> Stri
         }
     }
     if !columns_of.header {
-        titles.iter_mut().for_each(|title| *title = "");
+        titles.fill("");
     }
     if columns_of.wide {
         columns(&titles, &rows)

@@ -98,17 +98,17 @@ impl Lab {
             new: new.name,
             players: 0,
         };
-        lab.to_champion(&lab.old.clone(), Split::ChampionOnly).await;
+        lab.move_to_champion(&lab.old.clone(), Split::ChampionOnly).await;
         lab
     }
 
     /// Writes a split with the old revision as champion, and waits until it is accepted and settled.
     pub async fn to(&mut self, split: Split) {
-        self.to_champion(&self.old.clone(), split).await;
+        self.move_to_champion(&self.old.clone(), split).await;
     }
 
     /// The same with `champion` as champion.
-    pub async fn to_champion(&mut self, champion: &str, split: Split) {
+    pub async fn move_to_champion(&mut self, champion: &str, split: Split) {
         champion.clone_into(&mut self.intent.champion);
         self.intent.split = split;
         let mut route = desired(&self.intent);

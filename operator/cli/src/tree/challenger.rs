@@ -1,5 +1,7 @@
 //! A challenger in the tree of its cycle.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use penin_api::v1alpha1::challenger::{ChallengerStatus, EvidenceState, LifePosition, LifeState, ShareStatus};
@@ -65,8 +67,8 @@ pub fn active(view: &View<'_>, active: &ActiveChallenger, object: Option<&Challe
         node.push(Node::labelled("now", &status.message));
     }
     node.extend(unread(&status));
-    node.extend(table("gates", "not evaluated yet", &status.gates));
-    node.extend(table("checks", "not evaluated yet", &status.checks));
+    node.extend([table("gates", "not evaluated yet", &status.gates)]);
+    node.extend([table("checks", "not evaluated yet", &status.checks)]);
     node
 }
 
@@ -112,10 +114,10 @@ fn traffic(active: &ActiveChallenger, share: Option<&ShareStatus>) -> Node {
     );
     text.push_str(&measured.map_or_else(|| "-".to_owned(), |measured| format!("{measured}%")));
     if let Some(samples) = samples.filter(|_| measured.is_some()) {
-        text.push_str(&format!(" of {samples} requests"));
+        let _ = write!(text, " of {samples} requests");
     }
     if let Some((low, high)) = share.and_then(|share| Some((share.low.as_ref()?, share.high.as_ref()?))) {
-        text.push_str(&format!(" (must be {low}% to {high}%)"));
+        let _ = write!(text, " (must be {low}% to {high}%)");
     }
     let node = Node::labelled("traffic", &text);
     // More than is wanted is more than there should be, even while it is being taken away.
@@ -165,13 +167,13 @@ fn unread(status: &ChallengerStatus) -> Vec<Node> {
 }
 
 /// Gates in columns, those that block first and in their colour.
-fn table(label: &str, none: &str, results: &[GateResult]) -> Option<Node> {
+fn table(label: &str, none: &str, results: &[GateResult]) -> Node {
     if results.is_empty() {
-        return Some(Node::labelled(label, none));
+        return Node::labelled(label, none);
     }
-    let mut node = Node::labelled(label, &gates::count(results));
-    node.extend(lines(&gates::by_urgency(results)));
-    Some(node)
+    let mut listed = Node::labelled(label, &gates::count(results));
+    listed.extend(lines(&gates::by_urgency(results)));
+    listed
 }
 
 fn lines(sorted: &[&GateResult]) -> Vec<Node> {
