@@ -16,12 +16,21 @@ SKIPPED=0
 # --- The suites. Each runs in a process of its own, from the repository's root, and stops at its first error.
 # One that this checkout does not have returns ABSENT.
 
+# Tables of cases are long, compare floats and cast counts; everything else holds for tests as well.
+RELAXED_IN_TESTS=(
+    cast_possible_truncation cast_precision_loss cast_sign_loss drop_non_drop duration_suboptimal_units float_cmp
+    format_collect items_after_statements large_futures match_bool missing_panics_doc needless_pass_by_value
+    semicolon_if_nothing_returned similar_names single_match_else too_many_lines type_complexity unused_self
+)
+
 suite_lint() {
     local passed=0 failed=0 script
     # check COMMAND...: one program, so that || loses nothing
     check() { if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi; }
     check cargo fmt --all --check
-    check cargo clippy --locked --workspace --all-targets -- -D warnings
+    check cargo clippy --locked --workspace --lib --bins --examples -- -D warnings
+    # shellcheck disable=SC2046  # words
+    check cargo clippy --locked --workspace --all-targets -- -D warnings $(printf -- '-A clippy::%s ' "${RELAXED_IN_TESTS[@]}")
     check env RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
     for script in tests/run.sh .ci/run tests/cluster/*.sh tests/cluster/*/*.sh; do check bash -n "$script"; done
     echo "$passed passed, $failed failed"
