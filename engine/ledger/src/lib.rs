@@ -2,7 +2,7 @@
 //!
 //! An [`entry`] is a DSSE envelope around an in-toto statement in canonical JSON. Entries form a SHA-256 chain
 //! and an RFC 6962 [`tree`]; the tree's head is moved in an [`anchor`] outside the volume before anyone is told
-//! that an entry exists. [`Ledger`] is the writer, [`Reader`] the reader, [`verify`] the auditor.
+//! that an entry exists. [`Ledger`] is the writer, [`Reader`] the reader, [`verify()`] the auditor.
 //!
 //! The crate has no clock and no network: times are claimed by callers, and the anchor is a trait.
 

@@ -26,7 +26,7 @@ impl Window {
     /// The window from `start_ms` to `end_ms`.
     ///
     /// # Errors
-    /// [`UnknownReason::InvalidQuery`] when it is empty, backward or longer than [`LONGEST_WINDOW_MS`].
+    /// [`UnknownReason::InvalidQuery`] when it is empty, backward or longer than `LONGEST_WINDOW_MS`.
     pub fn new(start_ms: u64, end_ms: u64) -> Result<Self, Unknown> {
         let length = end_ms
             .checked_sub(start_ms)

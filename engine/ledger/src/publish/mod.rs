@@ -1,7 +1,7 @@
 //! The second copy beside the database: C2SP tlog-tiles, entry bundles, blobs and the signed checkpoint.
 //!
 //! Published by a thread of its own after the head is anchored, so that appends do not wait for it; only
-//! promotions and rollbacks wait for one flush of the [`tail`]. Whatever is found different from the record at
+//! promotions and rollbacks wait for one flush of the `tail`. Whatever is found different from the record at
 //! start is written anew.
 
 pub mod copy;

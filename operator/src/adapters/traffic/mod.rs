@@ -1,6 +1,6 @@
 //! Traffic through one Gateway API `HTTPRoute` that the operator owns.
 //!
-//! Everything but [`write`] is pure. A pass goes through it in this order:
+//! Everything but [`write()`] is pure. A pass goes through it in this order:
 //!
 //! | question | answered by |
 //! |---|---|
@@ -8,7 +8,7 @@
 //! | Would an older route take its requests? | [`conflicts`] |
 //! | Does it say so, and has every parent accepted it? | [`observe`] |
 //! | Who gets the requests when a life ends badly? | [`rollback_target`] |
-//! | Put it there, unless somebody else was faster | [`write`] |
+//! | Put it there, unless somebody else was faster | [`write()`] |
 //! | Do the requests follow? | [`assess`] |
 //!
 //! The route has one main rule with the user's matches and, while there are two backends, a *warm* rule that no

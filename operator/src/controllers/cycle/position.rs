@@ -1,5 +1,5 @@
 //! Timers of what is under way, as decisions use them; their place is the status, see
-//! [`Timers`](penin_api::v1alpha1::Timers).
+//! [`Timers`].
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
