@@ -114,7 +114,7 @@ async fn all(lives: Vec<(&'static str, Trap)>) {
     let failures: Vec<String> = stream::iter(&lives)
         .map(|(model, trap)| killed_life(&cluster, model, trap))
         .buffer_unordered(AT_ONCE)
-        .filter_map(async |result| result.err())
+        .filter_map(|result| std::future::ready(result.err()))
         .collect()
         .await;
     assert!(
