@@ -98,11 +98,11 @@ fn as_a_plugin_of_kubectl_it_is_called_so() {
 #[test]
 fn a_reader_that_goes_away_is_no_error() {
     let server = Server::start();
-    let many: Vec<Value> = (0..5_000).map(|_| object("challenger-unfair")).collect();
+    let many: Vec<Value> = (0..200).map(|_| object("challenger-unfair")).collect();
     server.on(&of_namespace("challengers"), &[list(&many, None)]);
     let config = server.config();
     let mut child = program(
-        &["get", "challengers", "-o", "json"],
+        &["get", "challengers", "-o", "json", "--request-timeout", "10m"],
         &[("KUBECONFIG", config.to_str().unwrap())],
     )
     .stdout(Stdio::piped())
@@ -372,7 +372,7 @@ fn a_watched_cycle_is_printed_again_when_it_changes() {
         .on(&of_cycle(), &[list(&[object("challenger-better")], None)]);
     let config = server.config();
     let mut child = program(
-        &["get", "cycle", "income", "-w"],
+        &["get", "cycle", "income", "-w", "--request-timeout", "10m"],
         &[("KUBECONFIG", config.to_str().unwrap())],
     )
     .stdout(Stdio::piped())

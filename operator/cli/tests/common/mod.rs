@@ -58,9 +58,10 @@ impl Server {
         self.folder.path().join("config")
     }
 
-    /// Runs the program against this server to its end.
+    /// Runs the program against this server to its end. A machine that is busy is no reason to give up.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        run(arguments, &[("KUBECONFIG", self.config().to_str().unwrap())])
+        let patient = [arguments, &["--request-timeout", "10m"]].concat();
+        run(&patient, &[("KUBECONFIG", self.config().to_str().unwrap())])
     }
 }
 
