@@ -227,10 +227,10 @@ async fn revision(source: &Source, place: &Gateways, side: &Side<'_>, window: Wi
             histograms,
             matchers: vec![Matcher::equal("envoy_cluster_name", &cluster)?],
             vanished: side.vanished,
-            // The gateway's own counters of the same proxies were there at the start, or this is not reached. Envoy makes
-            // a cluster's counters with its first request, and takes them away with the cluster: an earlier mirror of the
-            // route or an earlier try of the same revision may have counted under the same name.
-            beginning: Beginning::TargetSeen,
+            // The gateway's own counters were there at the start, or this is not reached. Envoy makes a cluster's counters
+            // with its first request, and takes them away with the cluster: an earlier mirror of the route or an earlier
+            // try of the same revision may have counted under the same name.
+            beginning: Beginning::MadeAnew,
         })
     };
     let counters = query(

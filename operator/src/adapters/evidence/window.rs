@@ -39,19 +39,12 @@ pub enum Beginning {
     /// Something else of the same source was seen at the start, so the source was being read then and the series did not
     /// exist.
     SourceSeen,
-    /// Other series of the same targets were seen at the start, and all series of a target come from one scrape: a series
-    /// without a sample there did not exist then, whatever had its name earlier. For what is taken away and made anew
-    /// under one name.
-    TargetSeen,
+    /// As [`Beginning::SourceSeen`], for what is taken away and made anew under one name: a series that ended some time
+    /// before the window and has a sample soon after its start is counted from that sample. What came between is not
+    /// counted, so that nothing of the earlier one can be.
+    MadeAnew,
     /// Not known. A series counts from 0 only if another series of the same answer was there at the start.
     SeenWith,
-}
-
-impl Beginning {
-    /// Whether a series of the same labels that ended before the window says nothing about this one.
-    const fn forgets(self) -> bool {
-        matches!(self, Self::RevisionBorn | Self::TargetSeen)
-    }
 }
 
 /// What was read around the two ends of a window.
@@ -189,7 +182,7 @@ pub fn ended_inside(readings: &Readings) -> Vec<Labels> {
 /// | … and the two are one sample | `not_yet_sampled` |
 /// | … and the value fell, or fell in between | `counter_reset` |
 /// | has none before the start, nor long before it | last − 0, if [`Beginning`] allows it |
-/// | has none before the start, but some long before it | `stale_start`, unless [`Beginning`] forgets it |
+/// | has none before the start, but some long before it | `stale_start`; [`Beginning::MadeAnew`]: last − first inside the window |
 /// | was there at the start, and has no sample soon after it | `stale_start`, or `not_yet_sampled` early in a window |
 /// | has its newest sample too long before the end | `stale` |
 /// | has samples in the window and none before its end | by [`Vanished`]; `stale` if no series has one there |
@@ -214,10 +207,15 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
     let mut deltas = Deltas::default();
     for (labels, last) in &end {
         let first = start.get(*labels).copied();
-        let origin = if there.contains(*labels) {
+        let again = rules.beginning == Beginning::MadeAnew && older.contains(*labels);
+        let origin = if there.contains(*labels) || (again && began_soon(first, rules.window.start_ms)) {
             Origin::Sample
         } else {
-            began(labels, seen, older.contains(*labels) && !rules.beginning.forgets())?;
+            began(
+                labels,
+                seen,
+                older.contains(*labels) && rules.beginning != Beginning::RevisionBorn,
+            )?;
             Origin::Zero
         };
         let place = Place { labels, origin, rules };
@@ -247,6 +245,14 @@ pub fn difference(readings: &Readings, rules: &Rules) -> Result<Deltas, Unknown>
         &rules.dimensions,
     )?;
     Ok(deltas)
+}
+
+/// Whether a series has a sample soon after the start of the window.
+fn began_soon(around_start: Option<&Series>, start_ms: u64) -> bool {
+    around_start.is_some_and(|series| {
+        series.samples.iter().any(|sample| sample.at_ms > start_ms)
+            || series.histograms.iter().any(|sample| sample.at_ms > start_ms)
+    })
 }
 
 /// What a series is counted from.
@@ -407,7 +413,7 @@ fn ended(
         began(
             labels,
             source_seen,
-            older.contains(labels) && !rules.beginning.forgets(),
+            older.contains(labels) && rules.beginning != Beginning::RevisionBorn,
         )?;
         increase(labels, None, to)
     };
