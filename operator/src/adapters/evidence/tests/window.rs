@@ -435,3 +435,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_made_anew_under_an_old_name_is_counted_from_its_first_sample() {
+    let anew = |around_start: &[(u64, &str)]| Readings {
+        around_start: vec![series("b", around_start)],
+        before_end: vec![series("b", &[(197, "9")])],
+        resets: vec![resets("b", "0")],
+        long_before: vec![labels("b")],
+        ..Readings::default()
+    };
+    let count = |readings: &Readings, beginning| total(readings, Vanished::Refuse, beginning);
+    let soon = anew(&[(102, "2"), (107, "3")]);
+    assert_eq!(
+        count(&soon, Beginning::MadeAnew),
+        Ok(7),
+        "2 may be what the earlier one had"
+    );
+    assert_eq!(count(&soon, Beginning::SourceSeen), Err(UnknownReason::StaleStart));
+    let mut silent = anew(&[]);
+    silent.around_start.clear();
+    assert_eq!(
+        count(&silent, Beginning::MadeAnew),
+        Err(UnknownReason::StaleStart),
+        "an answer without its beginning proves nothing"
+    );
+    let mut first = soon;
+    first.long_before.clear();
+    assert_eq!(count(&first, Beginning::MadeAnew), Ok(9), "nothing had the name before");
+}
