@@ -35,10 +35,10 @@ use clock::FastClock;
 use shop::Shop;
 
 /// Variable that makes a process of this program an operator.
-pub const ENVIRONMENT: &str = "PENIN_TEST_OPERATOR";
+const ENVIRONMENT: &str = "PENIN_TEST_OPERATOR";
 
 /// The control plane with all definitions.
-pub async fn cluster() -> Cluster {
+async fn cluster() -> Cluster {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let cluster = Cluster::control_plane().await.unwrap();
     let client = cluster.client();

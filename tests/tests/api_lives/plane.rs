@@ -85,7 +85,7 @@ impl Plane {
 
     /// All series of the namespace.
     pub fn series(&self) -> Vec<Series> {
-        let mut all = self.gateway();
+        let mut all = Self::gateway();
         for (revision, model) in &self.models {
             all.extend(self.cluster(revision, model));
             all.extend(self.pod(revision, model));
@@ -94,7 +94,7 @@ impl Plane {
         all
     }
 
-    fn gateway(&self) -> Vec<Series> {
+    fn gateway() -> Vec<Series> {
         let names = [
             "envoy_http_no_cluster",
             "envoy_http_downstream_rq_rx_reset",

@@ -127,13 +127,13 @@ fn evidence_that_is_missing_never_raises_traffic_and_ends_each_stage_at_its_dead
         let waited = world.now.duration_since(lost).as_secs();
         assert!(waited <= 120 + 60 + 300 + 30, "{name}: {waited} s");
         assert_gone(&world, "better");
-        let last = world
+        let refusal = world
             .entries
             .iter()
             .rev()
             .find(|entry| matches!(entry.0, Kind::Rejection | Kind::Rollback))
             .unwrap();
-        let text = last.1.to_string().to_lowercase();
+        let text = refusal.1.to_string().to_lowercase();
         assert!(text.contains("deadline"), "{name}: {text}");
     }
 }
@@ -190,30 +190,30 @@ fn an_abort_ends_a_life_in_every_stage_and_is_acknowledged_once() {
             let champion = world.champion();
             world.challenge("better", "better");
             world.run_until(name, begins);
-            match through_cycle {
-                true => world.abort_cycle("stop-1"),
-                false => world.abort("better", "stop-1"),
+            if through_cycle {
+                world.abort_cycle("stop-1");
+            } else {
+                world.abort("better", "stop-1");
             }
             assert_eq!(world.run_to_end("better"), ChallengerPhase::Aborted, "{name}");
             assert_gone(&world, "better");
             assert_eq!(world.champion(), champion, "{name}");
-            let command = match through_cycle {
-                true => world
-                    .cycle
-                    .as_ref()
-                    .unwrap()
-                    .status
-                    .as_ref()
-                    .unwrap()
-                    .last_command
-                    .clone(),
-                false => world.challengers["better"]
-                    .status
-                    .as_ref()
-                    .unwrap()
-                    .last_command
-                    .clone(),
-            };
+            let of_cycle = world
+                .cycle
+                .as_ref()
+                .unwrap()
+                .status
+                .as_ref()
+                .unwrap()
+                .last_command
+                .clone();
+            let own = world.challengers["better"]
+                .status
+                .as_ref()
+                .unwrap()
+                .last_command
+                .clone();
+            let command = if through_cycle { of_cycle } else { own };
             assert_eq!(command.unwrap().id, "stop-1", "{name}");
             // The same id ends no second life.
             world.challenge("next", "third");

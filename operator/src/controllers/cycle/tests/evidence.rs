@@ -1,6 +1,13 @@
 //! A data plane and a source of evidence: 500 requests a second, split as the accepted route says, answered by the
 //! models that the training wrote down.
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts of a test are small and never negative"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 

@@ -68,7 +68,7 @@ fn a_withdrawal_goes_on_without_a_ledger_and_is_recorded_once_when_it_is_well() 
     let causes: [(&str, Cause); 3] = [
         ("an abort", |world| world.abort("better", "stop")),
         ("lost pods", |world| {
-            drop(world.pods.insert("better".to_owned(), Pods::Broken("gone")))
+            world.pods.insert("better".to_owned(), Pods::Broken("gone"));
         }),
         ("a deletion", |world| world.delete_challenger("better")),
     ];

@@ -493,7 +493,7 @@ impl World {
                 finalizers.push(FINALIZER_CHALLENGER.to_owned());
             }
             Write::RemoveChallengerFinalizer { name } => {
-                self.challengers.get_mut(name).unwrap().finalizers_mut().clear()
+                self.challengers.get_mut(name).unwrap().finalizers_mut().clear();
             }
         }
     }
