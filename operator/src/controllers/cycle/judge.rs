@@ -113,7 +113,8 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
         // Nobody is served by it yet, and nothing of it is known: a whole window is begun anew. The deadline stands.
         Position {
             window_start: Some(context.now),
-            ..position.fresh_stage()
+            evaluations: crate::scoring::DeltaSeries::default(),
+            ..position
         }
     } else {
         position
