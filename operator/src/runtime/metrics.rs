@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use penin_engine::decision::Decision;
 use penin_engine::gates::GateName;
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     Opts, Registry, TextEncoder,
@@ -243,6 +245,9 @@ impl Metrics {
             .const_label("version", env!("CARGO_PKG_VERSION"));
         let info = add(&inner.registry, IntGauge::with_opts(info)?)?;
         info.set(1);
+        // Under the names that every exporter has: process_resident_memory_bytes, process_open_fds and others.
+        #[cfg(target_os = "linux")]
+        inner.registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(())
     }
 
@@ -439,6 +444,7 @@ mod tests {
             "penin_traffic_weight_percent",
             "penin_traffic_share_ratio",
             "penin_operator_build_info",
+            "process_resident_memory_bytes",
         ] {
             let sample = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
             assert!(text.lines().any(|line| sample(&line)), "{name}");

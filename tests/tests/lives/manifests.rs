@@ -13,6 +13,8 @@ pub struct Options {
     pub progress_deadline: &'static str,
     /// Longest time of a canary step.
     pub canary_deadline: &'static str,
+    /// Whether pods find the model `/broken/broken.json`: it answers well for 110 s, and then nothing but 503.
+    pub broken_model: bool,
 }
 
 impl Default for Options {
@@ -21,6 +23,7 @@ impl Default for Options {
             champion_replicas: 1,
             progress_deadline: "3m",
             canary_deadline: "6m",
+            broken_model: false,
         }
     }
 }
@@ -38,7 +41,10 @@ pub fn model(namespace: &str, prometheus: SocketAddr, options: &Options) -> Stri
     let image = product_image("model-server").unwrap();
     let target = read("workload/manifests/target.yaml");
     // The namespace exists already.
-    let target = target.split_once("---\n").unwrap().1.to_owned();
+    let mut target = target.split_once("---\n").unwrap().1.to_owned();
+    if options.broken_model {
+        target = with_broken_model(&target, &read("workload/models/failing.json"));
+    }
     let cycle = read("demo/manifests/cycle.yaml");
     let cycle = cycle
         .replace("income.example", &host(namespace))
@@ -64,4 +70,21 @@ pub fn model(namespace: &str, prometheus: SocketAddr, options: &Options) -> Stri
     assert!(all.contains(&prometheus.to_string()));
     assert!(all.contains(options.canary_deadline) && all.contains(options.progress_deadline));
     all
+}
+
+/// Adds a model to the pods that fails altogether once its defect sets in.
+fn with_broken_model(target: &str, failing: &str) -> String {
+    let mut model: serde_json::Value = serde_json::from_str(failing).unwrap();
+    model["name"] = "broken".into();
+    model["defect"]["after_seconds"] = 110.into();
+    model["defect"]["failing_permille"] = 1000.into();
+    let last_of_container = "capabilities: {drop: [ALL]}\n";
+    let volume = "        volumeMounts: [{name: broken, mountPath: /broken, readOnly: true}]\n      volumes: [{name: broken, configMap: {name: broken}}]\n";
+    assert!(target.contains(last_of_container));
+    let target = target.replace(last_of_container, &format!("{last_of_container}{volume}"));
+    let map = serde_json::json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "broken", "namespace": "demo" },
+        "data": { "broken.json": model.to_string() },
+    });
+    format!("{map}\n---\n{target}")
 }
