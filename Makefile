@@ -56,6 +56,11 @@ audit: ## Advisories, licences and sources of dependencies (cargo-deny; needs th
 bench: ## Benchmarks of the engine and the ledger
 	cargo bench --locked --workspace --exclude penin-tests
 
+.PHONY: bench-lives
+bench-lives: cluster-up ## Figures of twenty whole lives on real pods (half an hour)
+	@$(CLUSTER)/product-images.sh --load
+	cargo bench --locked --package penin-tests --bench lives
+
 ##@ Cluster
 
 .PHONY: setup
