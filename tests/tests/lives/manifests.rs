@@ -83,7 +83,7 @@ fn with_broken_model(target: &str, failing: &str) -> String {
     assert!(target.contains(last_of_container));
     let target = target.replace(last_of_container, &format!("{last_of_container}{volume}"));
     let map = serde_json::json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "broken", "namespace": "demo" },
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "broken" },
         "data": { "broken.json": model.to_string() },
     });
     format!("{map}\n---\n{target}")
