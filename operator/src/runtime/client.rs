@@ -105,7 +105,9 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         // kube notes the operation on the request.
-        let verb = request.extensions().get::<&'static str>().copied().unwrap_or("other");
+        let verb = request.extensions().get::<&'static str>().copied();
+        // A request that was not made by a typed method of kube has no name there.
+        let verb = verb.unwrap_or_else(|| verb_of(request.method()));
         // Nothing is sent before this future is polled, which the slot below comes before.
         let call = self.inner.call(request);
         let Bounded { limit, slots, metrics } = self.bounds.clone();
@@ -123,6 +125,17 @@ where
 }
 
 /// Reads an answer to its end, unless it has none: headers alone prove nothing about the rest.
+fn verb_of(method: &http::Method) -> &'static str {
+    match *method {
+        http::Method::GET => "get",
+        http::Method::POST => "create",
+        http::Method::PUT => "replace",
+        http::Method::PATCH => "patch",
+        http::Method::DELETE => "delete",
+        _ => "other",
+    }
+}
+
 async fn answer<B>(verb: &str, response: http::Response<B>) -> Result<Answer, BoxError>
 where
     B: hyper::body::Body<Data = Bytes> + Send + 'static,

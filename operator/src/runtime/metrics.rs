@@ -16,7 +16,7 @@ use prometheus::{
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Verbs of API calls that are counted by name; others count as `other`.
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 13] = [
     "get",
     "list",
     "watch",
@@ -27,6 +27,7 @@ const VERBS: [&str; 12] = [
     "get_metadata",
     "list_metadata",
     "watch_metadata",
+    "patch_metadata",
     "patch_status",
     "replace_status",
 ];

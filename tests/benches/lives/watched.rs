@@ -164,7 +164,7 @@ pub async fn api_calls(served: &Served) -> ApiCalls {
             continue;
         };
         let count: u64 = count.parse().unwrap();
-        if ["get", "list", "watch"]
+        if ["get", "list", "watch", "other"]
             .iter()
             .any(|verb| labels.contains(&format!("verb=\"{verb}")))
         {
