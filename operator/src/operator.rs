@@ -132,7 +132,11 @@ pub async fn run_with(
     let (lease_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
     let (keeper, claim) = LeaseKeeper::new(lease_client, settings, Arc::clone(&clock));
     let mut keeping = tokio::spawn(keeper.run(lease_stop.clone()));
-    let ledger = LedgerService::new(arguments.ledger_dir.clone(), metrics.clone());
+    let ledger = LedgerService::new(
+        arguments.ledger_dir.clone(),
+        arguments.ledger_origin.clone(),
+        metrics.clone(),
+    );
     let endpoint = Endpoint::new(metrics.clone(), checks(&ledger, &claim));
     let serving = tokio::spawn(endpoint.serve(arguments.listen, http_stop.clone()));
     let files = LedgerFiles::new(arguments.ledger_dir.clone());

@@ -25,6 +25,11 @@ pub const ANNOTATION_ABORT: &str = "penin.ai/abort";
 /// Annotation beside [`ANNOTATION_ABORT`]: who asks. It stands in the ledger as the caller wrote it; the chart's
 /// admission policy, when it is switched on, refuses any name but the caller's own.
 pub const ANNOTATION_ABORT_ACTOR: &str = "penin.ai/abort-actor";
+/// Annotation of a challenger whose template failed before: it asks for another try.
+///
+/// The value is an id of the caller's choice, at most [`COMMAND_ID_MAX_LENGTH`] characters. An id is good for one try of
+/// a template: a manifest that is applied again and again does not try it again and again.
+pub const ANNOTATION_RETRY: &str = "penin.ai/retry";
 /// Characters of a command id that count; what is longer is cut, in the acknowledgement and in comparisons.
 pub const COMMAND_ID_MAX_LENGTH: usize = 63;
 

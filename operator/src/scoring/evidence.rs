@@ -82,6 +82,33 @@ impl Evidence {
         self
     }
 
+    /// The first reading, in the order of the inputs, of a source that gave nothing usable. What no source is named for is
+    /// not missing from one.
+    #[must_use]
+    pub fn first_unknown(&self) -> Option<(String, &Unknown)> {
+        let sides = [
+            ("candidate", Some(&self.candidate)),
+            ("reference", self.reference.as_ref()),
+        ];
+        let sides = sides.into_iter().filter_map(|(role, side)| Some((role, side?)));
+        let mut readings = sides.flat_map(|(role, side)| {
+            let fixed = [
+                ("traffic", side.traffic.unknown()),
+                ("model", side.model.unknown()),
+                ("resources", side.resources.unknown()),
+            ];
+            let ratios = side.ratios.iter().map(|(name, ratio)| (name.as_str(), ratio.unknown()));
+            fixed
+                .into_iter()
+                .chain(ratios)
+                .map(move |(what, unknown)| (role, what, unknown))
+        });
+        readings.find_map(|(role, what, unknown)| {
+            let unknown = unknown.filter(|unknown| unknown.reason != UnknownReason::NoSource)?;
+            Some((format!("{what} of the {role}"), unknown))
+        })
+    }
+
     /// Requests that were sent to the candidate between the first and the last sample of the traffic window.
     ///
     /// # Errors

@@ -10,12 +10,15 @@ use std::time::Duration;
 use kube::Client;
 use penin_ledger::entry::Draft;
 use penin_ledger::keys::Verifiers;
-use penin_ledger::{Anchor as _, AppendError as LedgerAppendError, Ledger, Options, RollbackQueue};
+use penin_ledger::{
+    Anchor as _, AppendError as LedgerAppendError, Failure, Ledger, Options, Reason as FailureReason, RollbackQueue,
+};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::anchor::KubeAnchor;
 use super::{keys, policy};
+use crate::controllers::cycle::snapshot::LedgerView;
 use crate::runtime::clock::Clock;
 use crate::runtime::metrics::Metrics;
 
@@ -66,8 +69,44 @@ pub enum AppendError {
     Refused(#[from] LedgerAppendError),
 }
 
+/// Why nothing can be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Problem {
+    /// In words.
+    text: String,
+    /// Whether volume, keys and anchor contradict each other.
+    corrupt: bool,
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Self {
+        Self { text, corrupt: false }
+    }
+}
+
+impl From<&Failure> for Problem {
+    fn from(failure: &Failure) -> Self {
+        use FailureReason as Why;
+        Self {
+            text: failure.to_string(),
+            corrupt: matches!(
+                failure.reason,
+                Why::AnchorMissing
+                    | Why::AnchorRolledBack
+                    | Why::RolledBack
+                    | Why::Forked
+                    | Why::Damaged
+                    | Why::VolumeEmpty
+                    | Why::VolumeReplaced
+                    | Why::KeyMismatch
+                    | Why::OriginMismatch
+            ),
+        }
+    }
+}
+
 enum State {
-    Closed(String, Option<RollbackQueue>),
+    Closed(Problem, Option<RollbackQueue>),
     Open(Arc<Ledger>),
 }
 
@@ -76,6 +115,7 @@ enum State {
 pub struct LedgerService {
     state: Arc<Mutex<State>>,
     directory: PathBuf,
+    origin: String,
     metrics: Metrics,
 }
 
@@ -90,11 +130,12 @@ impl std::fmt::Debug for LedgerService {
 impl LedgerService {
     /// A service whose ledger is not open yet.
     #[must_use]
-    pub fn new(directory: PathBuf, metrics: Metrics) -> Self {
-        let state = State::Closed("it is being opened".to_owned(), None);
+    pub fn new(directory: PathBuf, origin: String, metrics: Metrics) -> Self {
+        let state = State::Closed("it is being opened".to_owned().into(), None);
         Self {
             state: Arc::new(Mutex::new(state)),
             directory,
+            origin,
             metrics,
         }
     }
@@ -117,7 +158,7 @@ impl LedgerService {
                     return;
                 }
                 Err(problem) => {
-                    tracing::error!(%problem, "The ledger does not open; nothing is promoted");
+                    tracing::error!(problem = problem.text, "The ledger does not open; nothing is promoted");
                     self.closed(problem);
                 }
             }
@@ -140,9 +181,9 @@ impl LedgerService {
         *state = State::Open(Arc::new(ledger));
     }
 
-    fn closed(&self, problem: String) {
+    fn closed(&self, problem: Problem) {
         let mut state = self.lock();
-        let queue = match std::mem::replace(&mut *state, State::Closed(String::new(), None)) {
+        let queue = match std::mem::replace(&mut *state, State::Closed(String::new().into(), None)) {
             State::Closed(_, queue) => queue,
             State::Open(_) => None,
         };
@@ -153,7 +194,7 @@ impl LedgerService {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open_ledger(&self) -> Result<Arc<Ledger>, String> {
+    fn open_ledger(&self) -> Result<Arc<Ledger>, Problem> {
         match &*self.lock() {
             State::Open(ledger) => Ok(Arc::clone(ledger)),
             State::Closed(problem, _) => Err(problem.clone()),
@@ -163,13 +204,28 @@ impl LedgerService {
     /// None when promotions can be recorded, else why not.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
+        self.look().map(|problem| problem.text)
+    }
+
+    /// The ledger as a decision needs it.
+    #[must_use]
+    pub fn view(&self) -> LedgerView {
+        let problem = self.look();
+        LedgerView {
+            origin: self.origin.clone(),
+            corrupt: problem.as_ref().is_some_and(|problem| problem.corrupt),
+            problem: problem.map(|problem| problem.text),
+        }
+    }
+
+    fn look(&self) -> Option<Problem> {
         match self.open_ledger() {
             Err(problem) => Some(problem),
             Ok(ledger) => {
                 let health = ledger.health();
                 self.metrics
                     .queued_withdrawals(health.rollbacks_on_disk + health.rollbacks_in_memory);
-                health.failure.map(|failure| failure.to_string())
+                health.failure.as_ref().map(Problem::from)
             }
         }
     }
@@ -179,7 +235,7 @@ impl LedgerService {
     /// # Errors
     /// Why it cannot be read.
     pub async fn state(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
-        let ledger = self.open_ledger()?;
+        let ledger = self.open_ledger().map_err(|problem| problem.text)?;
         let key = key.to_owned();
         let read = tokio::task::spawn_blocking(move || ledger.state(&key))
             .await
@@ -207,7 +263,9 @@ impl LedgerService {
     }
 
     async fn try_append(&self, draft: Draft, patience: Duration) -> Result<Receipt, AppendError> {
-        let ledger = self.open_ledger().map_err(AppendError::Closed)?;
+        let ledger = self
+            .open_ledger()
+            .map_err(|problem| AppendError::Closed(problem.text))?;
         let ticket = ledger.append(draft);
         let receipt = tokio::time::timeout(patience, ticket)
             .await
@@ -247,7 +305,7 @@ async fn open(
     client: &Client,
     epoch: u64,
     clock: &dyn Clock,
-) -> Result<(Ledger, Verifiers), String> {
+) -> Result<(Ledger, Verifiers), Problem> {
     let runtime = Handle::current();
     let anchor = KubeAnchor::new(client.clone(), &settings.namespace, settings.anchor.clone(), runtime);
     let is_new = {
@@ -271,8 +329,9 @@ async fn open(
     options.any_filesystem = settings.any_filesystem;
     let directory = settings.directory.clone();
     let opening = move || {
-        std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-        Ledger::open(&directory, keys, Box::new(anchor), epoch, options).map_err(|failure| failure.to_string())
+        let created = std::fs::create_dir_all(&directory);
+        created.map_err(|error| format!("{}: {error}", directory.display()))?;
+        Ledger::open(&directory, keys, Box::new(anchor), epoch, options).map_err(|failure| Problem::from(&failure))
     };
     let ledger = tokio::task::spawn_blocking(opening)
         .await

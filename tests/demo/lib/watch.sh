@@ -31,7 +31,7 @@ follow_challenger() {
         line=$(field "challenger/$1" '{.status.phase}: {.status.message}') || line=
         if [ -n "$phase" ] && [ "$line" != "$shown" ]; then say "   ${line:0:180}"; shown=$line; fi
         case $phase in
-            Promoted | Rejected | RolledBack | Aborted | Superseded) break ;;
+            Promoted | Rejected | RolledBack | Aborted) break ;;
         esac
         (($(elapsed_ms "$begun") < $3 * 1000)) ||
             fail "challenger $1 has not ended after $3 s" "$PENINCTL explain challenger $1 -n $NAMESPACE"

@@ -239,19 +239,79 @@ mod tests {
     fn the_documentation_names_what_exists() {
         let reasons = documented("Reasons", 1);
         assert!(reasons.len() > 30, "{reasons:?}");
-        for name in reasons {
+        for name in &reasons {
             assert!(
-                Reason::from_name(&name).is_some(),
+                Reason::from_name(name).is_some(),
                 "docs/status.md: no reason is called {name}"
+            );
+        }
+        for reason in Reason::ALL {
+            assert!(
+                reasons.iter().any(|name| name == reason.as_str()),
+                "docs/status.md does not say what {reason} means"
             );
         }
         let types = documented("Conditions", 2);
         assert!(types.len() > 10, "{types:?}");
-        for name in types {
+        for name in &types {
             assert!(
-                ConditionType::from_name(&name).is_some(),
+                ConditionType::from_name(name).is_some(),
                 "docs/status.md: no condition is called {name}"
             );
+        }
+        for type_ in ConditionType::ALL {
+            let everywhere = "Every kind has `Ready` (the summary), `Reconciling` (at work) and `Stalled`";
+            let known = types.iter().any(|name| name == type_.as_str()) || everywhere.contains(&format!("`{type_}`"));
+            assert!(known, "docs/status.md does not say what {type_} means");
+        }
+    }
+
+    /// What the operator's own code says, tests and imports left out.
+    fn code(folder: &std::path::Path, found: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                if name != "tests" {
+                    code(&path, found);
+                }
+            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
+                let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+                found.extend(lines.flat_map(str::split_whitespace));
+            }
+        }
+    }
+
+    #[test]
+    fn every_reason_and_condition_is_set_by_the_operator() {
+        let mut text = String::new();
+        code(
+            &std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../src"),
+            &mut text,
+        );
+        let says = |whole: &str| {
+            text.match_indices(whole).any(|(at, _)| {
+                let before = text[..at].chars().next_back();
+                let next = text[at + whole.len()..].chars().next();
+                let ends = |character: Option<char>| character.is_none_or(|character| !character.is_alphanumeric());
+                ends(before) && ends(next)
+            })
+        };
+        for reason in Reason::ALL {
+            assert!(says(&format!("Reason::{reason}")), "no code sets the reason {reason}");
+        }
+        for type_ in ConditionType::ALL {
+            // Findings name their types bare, below a `use` of the enum.
+            let set = [
+                format!("ConditionType::{type_}"),
+                format!("Finding::new({type_}"),
+                format!("passed({type_}"),
+            ];
+            let set = set.iter().any(|whole| says(whole));
+            let summary = ["Ready", "Reconciling", "Stalled"].contains(&type_.as_str());
+            assert!(set || summary, "no code sets the condition {type_}");
         }
     }
 

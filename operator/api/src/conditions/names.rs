@@ -49,7 +49,7 @@ closed_set! {
         Accepted,
         /// Cycle: the champion serves all live traffic through the operator's route.
         Adopted,
-        /// Cycle: target, gates and gateways exist and were read.
+        /// Cycle: target and gates exist and were read.
         ResolvedRefs,
         /// Cycle: the gateway confirmed the route at the generation that was written last.
         TrafficProgrammed,
@@ -93,9 +93,7 @@ closed_set! {
         GateInvalid,
         /// The challenger's cycle does not exist.
         CycleNotFound,
-        /// A parent Gateway of the route does not exist.
-        GatewayNotFound,
-        /// Another cycle already manages the same target.
+        /// Another cycle manages the same target: it has adopted it, or is older.
         TargetConflict,
         /// An older route of others claims an overlapping host and path.
         RouteConflict,
@@ -121,9 +119,9 @@ closed_set! {
         NoHealthyBackend,
         /// Pods or endpoints are not ready.
         NotReady,
-        /// Evidence is complete and usable.
+        /// Every source answered with usable values.
         EvidenceAvailable,
-        /// A source answered nothing usable; the message says which and why.
+        /// An input has no usable value; the message says which and why.
         EvidenceUnknown,
         /// A source could not be reached, or answered with an error.
         SourceUnavailable,
@@ -133,7 +131,7 @@ closed_set! {
         MetricNotFinite,
         /// The newest sample is too old.
         MetricStale,
-        /// There are fewer samples than the floor asks for.
+        /// There are not enough samples yet.
         InsufficientSamples,
         /// The ledger can record decisions.
         LedgerAvailable,
@@ -171,18 +169,14 @@ closed_set! {
         RolledBack,
         /// Ended by a person.
         Aborted,
-        /// Ended because a newer candidate or the cycle's deletion made it pointless.
-        Superseded,
         /// Held by `spec.suspend`.
         Suspended,
         /// Not held.
         NotSuspended,
-        /// Nothing is in flight.
+        /// Nothing is in flight, so nothing is measured.
         Idle,
         /// The object is being deleted.
         Deleting,
-        /// A call of the Kubernetes API failed; the operator tries again.
-        ApiError,
     }
 }
 

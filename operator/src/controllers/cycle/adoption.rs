@@ -37,8 +37,14 @@ fn steps(
     };
     let target = match &snapshot.target {
         Ok(target) => target,
-        Err(problem) => return blocked(Reason::TargetNotFound, problem.clone(), Duration::from_secs(30)),
+        Err(problem) => return blocked(problem.reason, problem.message.clone(), Duration::from_secs(30)),
     };
+    if let Some(other) = &snapshot.rival {
+        let message = format!(
+            "spec.targetRef.name: PeninCycle {other} manages this Deployment already; delete one of the two cycles"
+        );
+        return blocked(Reason::TargetConflict, message, Duration::from_secs(30));
+    }
     if let Some(service) = snapshot.selector_conflicts.first() {
         let message = format!(
             "Service {service} would select revision pods; its selector must name what only its own pods carry"

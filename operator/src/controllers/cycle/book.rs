@@ -46,8 +46,6 @@ pub enum Verdict {
     RolledBack,
     /// Ended by a person.
     Aborted,
-    /// Replaced by a later candidate before it was judged.
-    Superseded,
     /// It is the champion, and its watch has passed.
     Promoted,
 }
@@ -150,6 +148,24 @@ pub struct Book {
     /// again, even if its status was not written when its life ended.
     #[serde(default)]
     pub ended: Vec<Ended>,
+    /// Templates that were refused or taken back, newest last, [`MOST_FAILED`] at most. None of them is tried again
+    /// until somebody asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<Failed>,
+}
+
+/// Most entries of [`Book::failed`]; what failed longer ago is forgotten.
+pub const MOST_FAILED: usize = 20;
+
+/// A template whose life ended without promotion, and not by a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Failed {
+    /// Which.
+    pub revision: RevisionRef,
+    /// Id of the command by which it was tried again last. It is good for no other try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<String>,
 }
 
 /// Most entries of [`Book::ended`]. Each pass writes the missing phases of all of them, so older ones have theirs.
@@ -216,6 +232,28 @@ impl Book {
             .map(|ended| ended.verdict)
     }
 
+    /// How a template failed before, if it did.
+    #[must_use]
+    pub fn failure(&self, digest: &str) -> Option<&Failed> {
+        self.failed.iter().find(|failed| failed.revision.digest == digest)
+    }
+
+    /// Remembers a template that failed as the newest one; the id of its last retry stays with it.
+    pub fn remember_failure(&mut self, revision: &RevisionRef) {
+        let retry = self.failure(&revision.digest).and_then(|failed| failed.retry.clone());
+        self.forget_failure(revision);
+        self.failed.push(Failed {
+            revision: revision.clone(),
+            retry,
+        });
+        let surplus = self.failed.len().saturating_sub(MOST_FAILED);
+        self.failed.drain(..surplus);
+    }
+
+    fn forget_failure(&mut self, revision: &RevisionRef) {
+        self.failed.retain(|failed| failed.revision.digest != revision.digest);
+    }
+
     /// Closes the life: nothing of it is left in the route.
     pub fn close(&mut self) {
         let Some(life) = self.life.take() else { return };
@@ -224,6 +262,9 @@ impl Book {
             Grant::Settled => Verdict::Promoted,
             _ => Verdict::of_end(life.had_live_traffic),
         };
+        if verdict == Verdict::Promoted {
+            self.forget_failure(&life.revision);
+        }
         self.ended.push(Ended {
             challenger: life.challenger,
             verdict,

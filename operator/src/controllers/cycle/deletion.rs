@@ -51,7 +51,7 @@ fn steps(
         let message = "The cycle is gone as soon as others release it";
         return ControlFlow::Break(Plan::wait(
             Step::Releasing,
-            Reason::Progressing,
+            Reason::Deleting,
             message,
             Duration::from_mins(1),
             position.clone(),
@@ -79,7 +79,7 @@ fn steps(
         let record = records::released(snapshot, book, orphan, now);
         return ControlFlow::Break(Plan::record(
             Step::Releasing,
-            Reason::Progressing,
+            Reason::Deleting,
             "The end of the cycle is recorded",
             record,
             position.clone(),

@@ -49,7 +49,7 @@ fn steps(
         let message = problems.join("; ");
         return ControlFlow::Break(Plan::wait(
             Step::Blocked,
-            Reason::InvalidSpec,
+            snapshot.gates.reason(),
             message,
             SAFETY_RECHECK,
             position,
@@ -157,8 +157,17 @@ pub fn next<'a>(snapshot: &'a Snapshot, book: &Book) -> Option<&'a Candidate> {
         let stopped = candidate.deleting || candidate.abort.is_some();
         // What runs already has nothing to prove; as a challenger of itself it would only endanger the champion's pods.
         let new = |revision: &Revision| revision.name != book.champion.name;
-        !stopped && !candidate.is_over(book) && candidate.revision.as_ref().is_ok_and(new)
+        let may_try = |revision: &Revision| !failed_before(book, candidate, revision);
+        let fit = |revision: &Revision| new(revision) && may_try(revision);
+        !stopped && !candidate.is_over(book) && candidate.revision.as_ref().is_ok_and(fit)
     })
+}
+
+/// Whether a candidate's template failed before and nobody asks, with an id of its own, for another try.
+#[must_use]
+pub fn failed_before(book: &Book, candidate: &Candidate, revision: &Revision) -> bool {
+    book.failure(&revision.digest.to_string())
+        .is_some_and(|failed| candidate.retry.is_none() || candidate.retry == failed.retry)
 }
 
 /// Begins a life: the finalizer, so that a deletion is seen as an abort, and then the intent.

@@ -99,7 +99,7 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
         Err(problem) => {
             return ControlFlow::Break(Plan::wait(
                 stage.step(),
-                Reason::GateInvalid,
+                context.snapshot.gates.reason(),
                 problem,
                 context.settings.interval,
                 position,

@@ -8,10 +8,11 @@ use k8s_openapi::api::core::v1::{PodTemplateSpec, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::ListParams;
 use kube::{Api, Client, Resource as _, ResourceExt as _};
+use penin_api::conditions::Reason;
 use penin_api::foreign::HttpRoute;
 use penin_api::names::{
-    ANNOTATION_ABORT, ANNOTATION_ABORT_ACTOR, COMMAND_ID_MAX_LENGTH, FINALIZER_CHALLENGER, FINALIZER_CYCLE,
-    LABEL_CYCLE, LABEL_REVISION,
+    ANNOTATION_ABORT, ANNOTATION_ABORT_ACTOR, ANNOTATION_RETRY, COMMAND_ID_MAX_LENGTH, FINALIZER_CHALLENGER,
+    FINALIZER_CYCLE, LABEL_CYCLE, LABEL_REVISION,
 };
 use penin_api::v1alpha1::cycle::RevisionRole;
 use penin_api::v1alpha1::{Challenger, PeninCycle, PromotionGate};
@@ -19,7 +20,8 @@ use penin_api::v1alpha1::{Challenger, PeninCycle, PromotionGate};
 use super::book::Book;
 use super::position::Position;
 use super::settings::Settings;
-use super::snapshot::{Candidate, CycleKey, DeploymentView, LedgerView, Remembered, RevisionView, Snapshot, Target};
+use super::snapshot::{Candidate, CycleKey, DeploymentView, Remembered, RevisionView, Snapshot, Target, TargetProblem};
+use super::status::VERB_ABORT;
 use crate::adapters::traffic::{self, Split};
 use crate::controllers::gate;
 use crate::runtime::random;
@@ -89,9 +91,7 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
     let mut snapshot = Snapshot {
         deleting: cycle.meta().deletion_timestamp.is_some(),
         has_finalizer: cycle.finalizers().iter().any(|name| name == FINALIZER_CYCLE),
-        ledger: LedgerView {
-            problem: ledger.problem(),
-        },
+        ledger: ledger.view(),
         gates: gate::combine(cycle, &gates.items),
         candidates: candidates(&challengers.items, target_object.as_ref(), &key, cycle),
         revisions: revisions(&key, &deployments.items, &services.items, &slices.items),
@@ -100,6 +100,7 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
             .parse()
             .map_err(|_| ObserveError::Incomplete("a random token", "128 bits"))?,
         conflict: None,
+        rival: None,
         selector_conflicts: Vec::new(),
         evidence: None,
         settings,
@@ -111,11 +112,25 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
     snapshot.selector_conflicts = selector_conflicts(&snapshot, &services.items);
     if let (Ok(settings), Ok(None), Ok(target)) = (&snapshot.settings, &snapshot.book, &snapshot.target) {
         // Conflicts decide about adoption only; afterwards ours is the older route.
+        let cycles = Api::<PeninCycle>::namespaced(client.clone(), &snapshot.key.namespace);
+        snapshot.rival = rival(cycle, &cycles.list(&all).await?.items);
         let others = other_routes(client, &routes_api, &all).await?;
         let intent = super::route::intent(&snapshot, settings, &target.revision.name, &Split::ChampionOnly);
         snapshot.conflict = traffic::conflicts(&intent, snapshot.route.as_ref(), &others);
     }
     Ok(snapshot)
+}
+
+/// Another cycle of the namespace that manages the same target: one that has adopted it, else one that is older. Traffic
+/// that is served stays where it is, so an adopted one wins whatever its age.
+pub(super) fn rival(cycle: &PeninCycle, all: &[PeninCycle]) -> Option<String> {
+    let age = |cycle: &PeninCycle| (cycle.creation_timestamp().map(|time| time.0), cycle.name_any());
+    let adopted = |other: &PeninCycle| other.status.as_ref().is_some_and(|status| status.champion.is_some());
+    let same =
+        |other: &&PeninCycle| other.uid() != cycle.uid() && other.spec.target_ref.name == cycle.spec.target_ref.name;
+    let stronger = |other: &&PeninCycle| adopted(other) || age(other) < age(cycle);
+    let rivals = all.iter().filter(same).filter(stronger);
+    rivals.min_by_key(|other| age(other)).map(|other| other.name_any())
 }
 
 /// Routes of all namespaces; of the cycle's own alone where the operator may read no others.
@@ -153,21 +168,37 @@ pub(super) fn key_of(cycle: &PeninCycle) -> Result<CycleKey, ObserveError> {
 }
 
 /// The target as the API server's own JSON, so that a field that this program does not know is noticed.
-async fn target_of(client: &Client, namespace: &str, name: &str) -> Result<Result<Deployment, String>, ObserveError> {
+async fn target_of(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+) -> Result<Result<Deployment, TargetProblem>, ObserveError> {
     let request = kube::core::Request::new(Deployment::url_path(&(), Some(namespace)))
         .get(name, &kube::api::GetParams::default())
         .map_err(|error| ObserveError::from(kube::Error::BuildRequest(error)))?;
     match client.request::<serde_json::Value>(request).await {
-        Ok(raw) => Ok(workload::parse_target(raw).map_err(|error| error.to_string())),
-        Err(kube::Error::Api(status)) if status.is_not_found() => {
-            Ok(Err(format!("spec.targetRef.name: Deployment {name} does not exist")))
-        }
+        Ok(raw) => Ok(workload::parse_target(raw).map_err(|error| unfit(&error))),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Err(missing_target(name))),
         Err(error) => Err(error.into()),
     }
 }
 
-pub(super) fn resolve_target(object: &Deployment, key: &CycleKey, cycle: &PeninCycle) -> Result<Target, String> {
-    let revision = workload::resolve(object, &key.name, &[]).map_err(|error| error.to_string())?;
+pub(super) fn missing_target(name: &str) -> TargetProblem {
+    TargetProblem {
+        reason: Reason::TargetNotFound,
+        message: format!("spec.targetRef.name: Deployment {name} does not exist"),
+    }
+}
+
+fn unfit(error: &workload::TemplateError) -> TargetProblem {
+    TargetProblem {
+        reason: Reason::TargetInvalid,
+        message: error.to_string(),
+    }
+}
+
+pub(super) fn resolve_target(object: &Deployment, key: &CycleKey, cycle: &PeninCycle) -> Result<Target, TargetProblem> {
+    let revision = workload::resolve(object, &key.name, &[]).map_err(|error| unfit(&error))?;
     Ok(Target {
         revision,
         rollout: Rollout::new(object, cycle.spec.revisions.progress_deadline.to_std()),
@@ -190,6 +221,7 @@ pub(super) fn remembered(cycle: &PeninCycle) -> Remembered {
             .map(penin_api::values::UnsignedString::get),
         state_hash: status.and_then(|status| status.state_hash.clone()),
         champion: status.and_then(|status| Some(status.champion.as_ref()?.revision.clone())),
+        origin: status.and_then(|status| status.ledger.as_ref()?.origin.clone()),
         wanted: status
             .and_then(|status| Some(status.challenger.as_ref()?.weight.wanted.get()))
             .unwrap_or(0),
@@ -203,7 +235,7 @@ pub(super) fn remembered(cycle: &PeninCycle) -> Remembered {
 
 pub(super) fn candidates(
     challengers: &[Challenger],
-    target: Result<&Deployment, &String>,
+    target: Result<&Deployment, &TargetProblem>,
     key: &CycleKey,
     cycle: &PeninCycle,
 ) -> Vec<Candidate> {
@@ -217,17 +249,18 @@ pub(super) fn candidates(
 
 fn candidate(
     challenger: &Challenger,
-    target: Result<&Deployment, &String>,
+    target: Result<&Deployment, &TargetProblem>,
     key: &CycleKey,
     cycle: &PeninCycle,
 ) -> Option<Candidate> {
     let status = challenger.status.clone().unwrap_or_default();
-    let revision: Result<Revision, String> = target.map_err(Clone::clone).and_then(|target| {
+    let revision: Result<Revision, String> = target.map_err(|problem| problem.message.clone()).and_then(|target| {
         workload::resolve(target, &key.name, &challenger.spec.containers).map_err(|error| error.to_string())
     });
     let acknowledged = |last: Option<&penin_api::v1alpha1::cycle::CommandAcknowledgement>, id: &str| {
         // The status holds no more of an id than this.
-        last.is_some_and(|command| command.id.chars().eq(id.chars().take(COMMAND_ID_MAX_LENGTH)))
+        let same = |known: &str| known.chars().eq(id.chars().take(COMMAND_ID_MAX_LENGTH));
+        last.is_some_and(|command| command.verb == VERB_ABORT && same(&command.id))
     };
     let own = challenger
         .annotations()
@@ -244,6 +277,8 @@ fn candidate(
         .map(|_| challenger.annotations())
         .or(cycles.map(|_| cycle.annotations()));
     let actor = asked_on.and_then(|annotations| annotations.get(ANNOTATION_ABORT_ACTOR));
+    let retry = challenger.annotations().get(ANNOTATION_RETRY);
+    let retry = retry.map(|id| id.chars().take(COMMAND_ID_MAX_LENGTH).collect::<String>());
     let position = status.position.as_ref();
     Some(Candidate {
         name: challenger.name_any(),
@@ -258,6 +293,7 @@ fn candidate(
         pending_withdrawal: position.and_then(|position| position.outcome),
         abort: own.cloned(),
         cycle_abort: cycles.cloned(),
+        retry: retry.filter(|id| !id.is_empty()),
         abort_actor: actor.map(|actor| actor.chars().take(ACTOR_MAX_LENGTH).collect()),
         proposal: challenger.spec.proposal.clone(),
         revision,

@@ -34,7 +34,7 @@ pub fn missing(
     let view = snapshot.revision(name);
     match &view.deployment {
         None => {
-            let target = snapshot.target.as_ref().map_err(Clone::clone)?;
+            let target = snapshot.target.as_ref().map_err(ToString::to_string)?;
             let deployment = workload::deployment(&snapshot.key.home, template?, replicas, target.rollout);
             return Ok(Some(Write::CreateDeployment(deployment)));
         }

@@ -35,7 +35,6 @@ pub const fn reason_of(verdict: Verdict) -> Reason {
         Verdict::Rejected => Reason::Rejected,
         Verdict::RolledBack => Reason::RolledBack,
         Verdict::Aborted => Reason::Aborted,
-        Verdict::Superseded => Reason::Superseded,
         Verdict::Promoted => Reason::Promoted,
     }
 }
@@ -107,6 +106,7 @@ pub fn adoption(snapshot: &Snapshot, settings: &Settings, target: &Target, now: 
         champion,
         life: None,
         ended: Vec::new(),
+        failed: Vec::new(),
     };
     Ok(Record {
         draft,
@@ -131,13 +131,22 @@ pub fn intent(snapshot: &Snapshot, book: &Book, candidate: &Candidate, now: Time
         name: candidate.name.clone(),
         uid: candidate.uid.clone(),
     };
-    let body = json!({
+    let mut body = json!({
         "challenger": challenger,
         "revision": revision,
         "champion": book.champion,
         "gates": snapshot.gates.names,
         "proposal": candidate.proposal,
     });
+    let mut failed = book.failed.clone();
+    if let Some(before) = failed
+        .iter_mut()
+        .find(|failed| failed.revision.digest == revision.digest)
+    {
+        before.retry.clone_from(&candidate.retry);
+        // Who reads the ledger sees that the template had failed, and what it was tried again for.
+        insert(&mut body, "retry", json!(candidate.retry));
+    }
     let draft = draft(snapshot, Kind::Intent, &revision, &candidate.uid, now, body);
     let life = Life {
         challenger,
@@ -152,6 +161,7 @@ pub fn intent(snapshot: &Snapshot, book: &Book, candidate: &Candidate, now: Time
     };
     let book = Book {
         league,
+        failed,
         life: Some(life),
         ..book.clone()
     };
@@ -160,6 +170,12 @@ pub fn intent(snapshot: &Snapshot, book: &Book, candidate: &Candidate, now: Time
         book: Some(book),
         withdrawal: None,
     })
+}
+
+fn insert(body: &mut Value, key: &str, value: Value) {
+    if let Value::Object(map) = body {
+        map.insert(key.to_owned(), value);
+    }
 }
 
 /// OUTCOME of the present grant: what was observed after the effect.
@@ -246,6 +262,11 @@ pub fn withdraw_life(book: &mut Book, verdict: Verdict, now: Timestamp) {
     life.grant = Grant::Withdrawn { verdict };
     life.granted_at = now;
     life.effect_recorded = false;
+    // What a person ended has not failed.
+    if matches!(verdict, Verdict::Rejected | Verdict::RolledBack) {
+        let revision = life.revision.clone();
+        book.remember_failure(&revision);
+    }
 }
 
 /// An entry of the engine's judgement: `GATE_EVAL`, `PROMOTE_ATTEST`, `REJECTION` or `ROLLBACK`, by its decision.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use penin_api::conditions::Reason;
 use penin_api::foreign::HttpRoute;
 use penin_api::v1alpha1::challenger::Proposal;
 use penin_api::v1alpha1::{ChallengerPhase, ChallengerStatus};
@@ -48,8 +49,22 @@ impl CycleKey {
 /// The ledger, as far as a decision needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerView {
+    /// Its origin line: what tells it from the ledgers of other operators.
+    pub origin: String,
     /// None when entries can be appended; otherwise why not.
     pub problem: Option<String>,
+    /// Whether the problem is that volume and anchor contradict each other: waiting does not help.
+    pub corrupt: bool,
+}
+
+/// Why the target cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct TargetProblem {
+    /// Whether it is missing, or cannot be copied.
+    pub reason: Reason,
+    /// What is wrong, with the field.
+    pub message: String,
 }
 
 /// The workload that the cycle was made for.
@@ -82,6 +97,8 @@ pub struct Candidate {
     pub abort: Option<String>,
     /// Id of an unacknowledged abort command on the cycle.
     pub cycle_abort: Option<String>,
+    /// Id by which another try of a template that failed before is asked for.
+    pub retry: Option<String>,
     /// Who asks for the abort, as the annotation says.
     pub abort_actor: Option<String>,
     /// What its author expects of it, for the record alone.
@@ -149,6 +166,20 @@ pub struct Gates {
     pub answered: crate::scoring::Checks,
     /// Names of the gates that were combined.
     pub names: Vec<String>,
+    /// Names of the gates that the cycle asks for and that do not exist.
+    pub missing: Vec<String>,
+}
+
+impl Gates {
+    /// The reason to give while [`Gates::config`] holds problems.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        if self.missing.is_empty() {
+            Reason::GateInvalid
+        } else {
+            Reason::GateNotFound
+        }
+    }
 }
 
 /// What the cycle's own status remembers of the engine.
@@ -160,6 +191,8 @@ pub struct Remembered {
     pub state_hash: Option<String>,
     /// The champion's revision.
     pub champion: Option<String>,
+    /// Origin of the ledger whose operator wrote the status.
+    pub origin: Option<String>,
     /// Live weight that the present grant allows the challenger, in per cent.
     pub wanted: u8,
     /// The revision that was champion before the promotion under watch.
@@ -184,7 +217,9 @@ pub struct Snapshot {
     /// What the status remembers.
     pub remembered: Remembered,
     /// The target, or why it cannot be used.
-    pub target: Result<Target, String>,
+    pub target: Result<Target, TargetProblem>,
+    /// Another cycle that manages the same target; asked before adoption alone.
+    pub rival: Option<String>,
     /// Challengers that name this cycle, oldest first.
     pub candidates: Vec<Candidate>,
     /// Objects by revision name.

@@ -1,6 +1,7 @@
 //! What people and tools see of a cycle and its challengers: pure.
 
 mod challenger;
+mod evidence;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
@@ -20,8 +21,10 @@ use super::snapshot::Snapshot;
 
 /// Most revisions that a cycle's status lists.
 const MOST_REVISIONS: usize = 16;
-/// Most failed revisions that a cycle's status remembers.
-const MOST_FAILED: usize = 20;
+/// The verb of an abort in acknowledgements.
+pub const VERB_ABORT: &str = "abort";
+/// The verb of another try in acknowledgements.
+pub const VERB_RETRY: &str = "retry";
 
 /// What a pass found and did, from which both statuses are made.
 pub struct Seen<'a> {
@@ -31,7 +34,7 @@ pub struct Seen<'a> {
     pub plan: &'a Plan,
     /// What became of it.
     pub outcome: &'a Outcome,
-    /// Head of the ledger after it.
+    /// Size and root of the ledger after it.
     pub head: Option<(u64, String)>,
     /// The time of the pass.
     pub now: Timestamp,
@@ -76,6 +79,7 @@ pub fn cycle(before: &PeninCycleStatus, seen: &Seen<'_>) -> PeninCycleStatus {
         status.champion = Some(champion(before, book, snapshot, seen.now));
         status.cycle = Some(UnsignedString::from(book.engine.cycle));
         status.state_hash = book.state_hash().ok();
+        status.failed_revisions = book.failed.iter().map(|failed| failed.revision.name.clone()).collect();
     }
     // What cannot be read is no news: everything that a restarted process continues from stays as it is.
     let readable = snapshot.book.is_ok();
@@ -91,11 +95,11 @@ pub fn cycle(before: &PeninCycleStatus, seen: &Seen<'_>) -> PeninCycleStatus {
         );
     }
     status.target_revision = snapshot.target.as_ref().ok().map(|target| target.revision.name.clone());
-    status.failed_revisions = failed(before, book, seen);
     if let Some((size, root)) = &seen.head
         && (seen.entry().is_some() || status.ledger.is_none())
     {
         status.ledger = Some(LedgerHead {
+            origin: Some(snapshot.ledger.origin.clone()).filter(|origin| !origin.is_empty()),
             size: UnsignedString::from(*size),
             root: root.clone(),
         });
@@ -190,7 +194,6 @@ pub const fn final_phase(verdict: Verdict) -> ChallengerPhase {
         Verdict::Rejected => ChallengerPhase::Rejected,
         Verdict::RolledBack => ChallengerPhase::RolledBack,
         Verdict::Aborted => ChallengerPhase::Aborted,
-        Verdict::Superseded => ChallengerPhase::Superseded,
         Verdict::Promoted => ChallengerPhase::Promoted,
     }
 }
@@ -224,31 +227,6 @@ fn revisions(book: Option<&Book>, snapshot: &Snapshot) -> Vec<RevisionStatus> {
         .collect()
 }
 
-fn failed(before: &PeninCycleStatus, book: Option<&Book>, seen: &Seen<'_>) -> Vec<String> {
-    let mut failed = before.failed_revisions.clone();
-    let life = book.and_then(|book| book.life.as_ref());
-    let withdrawn = life.filter(|life| {
-        matches!(
-            life.grant,
-            Grant::Withdrawn {
-                verdict: Verdict::Rejected | Verdict::RolledBack
-            }
-        )
-    });
-    if let Some(life) = withdrawn
-        && !failed.contains(&life.revision.name)
-    {
-        failed.push(life.revision.name.clone());
-    }
-    if let Some(champion) = book.map(|book| &book.champion.name) {
-        failed.retain(|name| name != champion);
-    }
-    let surplus = failed.len().saturating_sub(MOST_FAILED);
-    failed.drain(..surplus);
-    let _ = seen;
-    failed
-}
-
 fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
     use ConditionType::{
         Accepted, Adopted, LedgerAvailable, ResolvedRefs, Suspended, TargetChanged, TrafficProgrammed,
@@ -263,8 +241,11 @@ fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
         (Ok(_), false) => Finding::new(Accepted, true, Reason::Accepted, "The specification can be carried out"),
     };
     let resolved = match (target, &snapshot.gates.config) {
-        (Err(problem), _) => Finding::new(ResolvedRefs, false, Reason::TargetNotFound, problem),
-        (Ok(_), Err(problems)) => Finding::new(ResolvedRefs, false, Reason::GateInvalid, problems.join("; ")),
+        (Err(problem), _) => Finding::new(ResolvedRefs, false, problem.reason, &problem.message),
+        (Ok(_), Err(problems)) => {
+            let reason = snapshot.gates.reason();
+            Finding::new(ResolvedRefs, false, reason, problems.join("; "))
+        }
         (Ok(_), Ok(_)) => Finding::new(
             ResolvedRefs,
             true,
@@ -279,6 +260,9 @@ fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
             Reason::Adopted,
             format!("Revision {} serves", book.champion.name),
         ),
+        None if plan.step == Step::Adopting && plan.reason == Reason::Progressing => {
+            Finding::new(Adopted, false, Reason::Adopting, &plan.message)
+        }
         None => Finding::new(Adopted, false, plan.reason, &plan.message),
     };
     let ledger = match &snapshot.ledger.problem {
@@ -288,6 +272,9 @@ fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
             Reason::LedgerAvailable,
             "Decisions can be recorded",
         ),
+        Some(problem) if snapshot.ledger.corrupt => {
+            Finding::new(LedgerAvailable, false, Reason::LedgerCorrupt, problem)
+        }
         Some(problem) => Finding::new(LedgerAvailable, false, Reason::LedgerUnavailable, problem),
     };
     let programmed = match plan.reason {
@@ -339,7 +326,9 @@ fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
         // Who serves and what was adopted is as it was; only the ledger is news.
         return vec![resolved, ledger, suspension];
     }
-    vec![accepted, resolved, adopted, programmed, ledger, changed, suspension]
+    let mut all = vec![accepted, resolved, adopted, programmed, ledger, changed, suspension];
+    all.extend(evidence::available(seen));
+    all
 }
 
 /// Whether the target's template differs from the one that was adopted. A promotion of another Challenger is not a
@@ -370,7 +359,7 @@ fn acknowledge(last: &mut Option<CommandAcknowledgement>, id: Option<&String>, b
     if withdrawn {
         *last = Some(CommandAcknowledgement {
             id: id.chars().take(63).collect(),
-            verb: "abort".to_owned(),
+            verb: VERB_ABORT.to_owned(),
             result: CommandResult::Completed,
             message: "No challenger is in flight any more".to_owned(),
         });

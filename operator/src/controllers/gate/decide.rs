@@ -33,6 +33,7 @@ pub fn combine(cycle: &PeninCycle, gates: &[PromotionGate]) -> Gates {
         declared: Declared::of(&binding),
         scores: ScoreSettings::of(&cycle.spec.scores),
         names: binding.into_iter().map(|(name, _)| name).collect(),
+        missing,
         answered,
     }
 }
@@ -128,6 +129,7 @@ mod tests {
     #[test]
     fn a_gate_that_does_not_exist_is_named_and_nothing_can_be_judged() {
         let combined = combine(&cycle(&["absent"]), &[]);
+        assert_eq!(combined.reason(), penin_api::conditions::Reason::GateNotFound);
         assert_eq!(
             combined.config.unwrap_err(),
             ["spec.gateRefs: PromotionGate absent does not exist"]

@@ -26,8 +26,8 @@ pub struct ChallengerStatus {
     pub conditions: Vec<Condition>,
     /// Where its traffic is. `Pending`: none yet. `Shadow`: mirrored. `Canary`: a small live share.
     /// `Promoting`: about to get all. `Watching`: all, the old champion still ready. Then, for good,
-    /// `Promoted`, `Rejected` (never had live traffic), `RolledBack` (had it), `Aborted` (by a
-    /// person) or `Superseded`.
+    /// `Promoted`, `Rejected` (never had live traffic), `RolledBack` (had it) or `Aborted` (by a
+    /// person).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<ChallengerPhase>,
     /// What a person should know, in one sentence.
@@ -95,18 +95,13 @@ pub enum ChallengerPhase {
     RolledBack,
     /// A person ended it.
     Aborted,
-    /// Something newer made it pointless.
-    Superseded,
 }
 
 impl ChallengerPhase {
     /// Whether nothing more happens to the challenger.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(
-            self,
-            Self::Promoted | Self::Rejected | Self::RolledBack | Self::Aborted | Self::Superseded
-        )
+        matches!(self, Self::Promoted | Self::Rejected | Self::RolledBack | Self::Aborted)
     }
 }
 

@@ -17,9 +17,7 @@ use crate::values::Duration;
 
 pub use engine::{CaosSpec, EngineSpec, FibonacciSpec, LpsiSpec};
 pub use evidence::{EvidencePreset, EvidenceSource, PrometheusSource, RatioEvidence};
-pub use scores::{
-    Better, LinfMetric, LinfPreset, LinfSpec, Normalize, NormalizeKind, RiskSource, ScoreProfile, ScoresSpec,
-};
+pub use scores::{Better, LinfMetric, LinfPreset, LinfSpec, Normalize, NormalizeKind, RiskSource, ScoresSpec};
 pub use stages::{CanarySpec, CanaryStep, PromotionSpec, ShadowSpec};
 pub use status::{
     ActiveChallenger, ChampionStatus, CommandAcknowledgement, CommandResult, LedgerHead, PeninCycleStatus,

@@ -12,10 +12,6 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScoresSpec {
-    /// Which inputs of the engine are fed, and from where. `ModelServing`: a served model with
-    /// requests, predictions and delayed labels.
-    #[serde(default)]
-    pub profile: ScoreProfile,
     /// The objective L∞: a weighted harmonic mean, so that no good metric can pay for a bad one.
     pub linf: LinfSpec,
     /// Further risks besides error ratio and Brier score. The mean risk of the challenger divided by
@@ -24,14 +20,6 @@ pub struct ScoresSpec {
     #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub risks: Vec<RiskSource>,
-}
-
-/// Which inputs of the engine are fed, and from where.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ScoreProfile {
-    /// A served model with requests, predictions and delayed labels.
-    #[default]
-    ModelServing,
 }
 
 /// The objective L∞.

@@ -37,8 +37,8 @@ pub struct PeninCycleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 64, max = 64), regex(pattern = "^[0-9a-f]{64}$"))]
     pub state_hash: Option<String>,
-    /// Revisions that were refused or taken back, newest last. A new Challenger of the same template
-    /// is tried all the same.
+    /// Revisions that were refused or taken back, newest last. A Challenger of the same template is
+    /// not tried until its annotation `penin.ai/retry` asks for it with an id that was not used yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), inner(length(min = 1, max = 63)))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -158,6 +158,10 @@ pub enum RevisionRole {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerHead {
+    /// Which ledger: its origin line, and with it the operator that wrote this status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub origin: Option<String>,
     /// Number of entries.
     pub size: UnsignedString,
     /// RFC 6962 root hash over all entries.
@@ -172,7 +176,7 @@ pub struct CommandAcknowledgement {
     /// Id that the annotation carried; cut to 63 characters.
     #[schemars(length(max = 63))]
     pub id: String,
-    /// What was asked, such as `abort`.
+    /// What was asked: `abort` or `retry`.
     #[schemars(length(min = 1, max = 63))]
     pub verb: String,
     /// What became of it.

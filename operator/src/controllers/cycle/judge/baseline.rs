@@ -33,7 +33,7 @@ pub fn baseline(
         Err(problems) => {
             return Plan::wait(
                 Step::Idle,
-                Reason::GateInvalid,
+                snapshot.gates.reason(),
                 problems.join("; "),
                 settings.interval,
                 position,

@@ -143,10 +143,10 @@ impl Question<'_> {
         let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
         let message = judged.sentence();
         let baseline = outcome.reason == CycleReason::BaselineRecorded;
-        let reason = if baseline {
-            Reason::BaselineRecorded
-        } else {
-            Reason::EvidenceUnknown
+        let reason = match outcome.reason {
+            CycleReason::BaselineRecorded => Reason::BaselineRecorded,
+            CycleReason::ChaosInjected => Reason::ChaosInjected,
+            _ => Reason::EvidenceUnknown,
         };
         if baseline || self.may_note(&position, &causes) {
             let position = Position {

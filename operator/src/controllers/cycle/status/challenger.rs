@@ -3,15 +3,17 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use penin_api::conditions::{self, Activity, ConditionStatus, ConditionType, Finding, Reason};
+use penin_api::names::ANNOTATION_RETRY;
 use penin_api::v1alpha1::challenger::{LifePosition, LifeState, ShareStatus};
 use penin_api::v1alpha1::cycle::{CommandAcknowledgement, CommandResult};
 use penin_api::v1alpha1::{ChallengerPhase, ChallengerStatus};
 use penin_api::values::Percent;
 
-use super::{Seen, final_phase, phase_of, written_weight};
+use super::{Seen, VERB_ABORT, VERB_RETRY, final_phase, phase_of, written_weight};
 use crate::controllers::cycle::apply::Outcome;
 use crate::controllers::cycle::blind;
-use crate::controllers::cycle::book::{Grant, Life, Verdict};
+use crate::controllers::cycle::book::{Book, Grant, Life, Verdict};
+use crate::controllers::cycle::idle;
 use crate::controllers::cycle::plan::{Action, Plan, Step};
 use crate::controllers::cycle::records::reason_of;
 use crate::controllers::cycle::snapshot::Candidate;
@@ -36,7 +38,7 @@ pub fn challengers(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
         } else if candidate.abort.is_some() {
             Some(ended(candidate, Verdict::Aborted, seen))
         } else {
-            behind += usize::from(candidate.revision.is_ok());
+            behind += usize::from(waits(candidate, book));
             Some(queued(candidate, behind, seen))
         };
         if let Some(status) = status.filter(|status| *status != candidate.status) {
@@ -44,6 +46,14 @@ pub fn challengers(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
         }
     }
     statuses
+}
+
+/// Whether a candidate is in the queue at all: it has a template, and one that is neither served nor refused already.
+fn waits(candidate: &Candidate, book: Option<&Book>) -> bool {
+    let Ok(revision) = &candidate.revision else {
+        return false;
+    };
+    book.is_none_or(|book| book.champion.name != revision.name && !idle::failed_before(book, candidate, revision))
 }
 
 /// Without a book nothing new is known of any life, except that one of them has just ended.
@@ -96,6 +106,9 @@ fn living(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> ChallengerStat
         ..share.or(candidate.status.share.clone()).unwrap_or_default()
     });
     status.position = Some(position(candidate, life, seen));
+    if status.last_command.is_none() {
+        status.last_command = seen.book().and_then(|book| retried(candidate, life, book));
+    }
     if let Some(id) = &candidate.abort
         && matches!(life.grant, Grant::Withdrawn { .. })
     {
@@ -112,10 +125,22 @@ fn was_over(seen: &Seen<'_>) -> bool {
         .is_some_and(|life| life.grant.is_over())
 }
 
+/// The acknowledgement of another try: this life was begun by it.
+fn retried(candidate: &Candidate, life: &Life, book: &Book) -> Option<CommandAcknowledgement> {
+    let id = candidate.retry.as_ref()?;
+    let failed = book.failure(&life.revision.digest)?;
+    (failed.retry.as_ref() == Some(id)).then(|| CommandAcknowledgement {
+        id: id.clone(),
+        verb: VERB_RETRY.to_owned(),
+        result: CommandResult::Completed,
+        message: "The template failed before and is tried once more".to_owned(),
+    })
+}
+
 fn completed_abort(id: &str) -> CommandAcknowledgement {
     CommandAcknowledgement {
         id: id.chars().take(63).collect(),
-        verb: "abort".to_owned(),
+        verb: VERB_ABORT.to_owned(),
         result: CommandResult::Completed,
         message: String::new(),
     }
@@ -282,6 +307,17 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
                 Reason::InvalidSpec,
             )
         }
+        Ok(revision)
+            if seen
+                .book()
+                .is_some_and(|book| idle::failed_before(book, candidate, revision)) =>
+        {
+            status.message = refused_before(candidate, &revision.name);
+            (
+                Finding::new(ConditionType::Accepted, false, Reason::FailedBefore, &status.message),
+                Reason::FailedBefore,
+            )
+        }
         Ok(revision) => {
             status.revision = Some(revision.name.clone());
             status.message = match seen.plan.reason {
@@ -295,10 +331,10 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
         }
     };
     conditions::set(&mut status.conditions, finding, generation, seen.now);
-    let activity = if reason == Reason::InvalidSpec {
-        Activity::Stalled
-    } else {
+    let activity = if reason == Reason::Queued {
         Activity::Reconciling
+    } else {
+        Activity::Stalled
     };
     let message = status.message.clone();
     conditions::set_summary(
@@ -311,4 +347,17 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
         seen.now,
     );
     status
+}
+
+/// Why a template that failed before is not tried, and what would make it so.
+fn refused_before(candidate: &Candidate, revision: &str) -> String {
+    let used = match &candidate.retry {
+        Some(id) => format!(" It was tried again for {id} already: choose another id."),
+        None => String::new(),
+    };
+    format!(
+        "Revision {revision} was refused or taken back before and is not tried again. Change its template, or ask for \
+         another try: kubectl annotate challenger {} {ANNOTATION_RETRY}=ID --overwrite.{used}",
+        candidate.name
+    )
 }

@@ -181,3 +181,19 @@ fn a_status_that_knows_more_than_the_ledger_takes_traffic_away() {
     let rollback = world.entries.iter().find(|entry| entry.0 == Kind::Rollback).unwrap();
     assert_eq!(rollback.1["reason"], "StateMismatch");
 }
+
+#[test]
+fn a_status_of_another_operator_is_refused_by_its_name() {
+    let mut world = in_canary();
+    let status = world.cycle.as_mut().unwrap().status.as_mut().unwrap();
+    status.cycle = Some(penin_api::values::UnsignedString::from(99));
+    let ledger = status.ledger.as_mut().unwrap();
+    assert_eq!(ledger.origin.as_deref(), Some("penin.ai/ledger/test"));
+    ledger.origin = Some("penin.ai/ledger/other/penin".to_owned());
+    assert_eq!(world.run_to_end("better"), ChallengerPhase::RolledBack);
+    let said = world.reason("better");
+    assert!(
+        said.contains("penin.ai/ledger/other/penin") && said.contains("penin.ai/ledger/test"),
+        "{said}"
+    );
+}

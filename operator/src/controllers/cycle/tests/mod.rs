@@ -8,5 +8,6 @@ mod lives;
 mod objects;
 mod properties;
 mod restarts;
+mod retries;
 mod upkeep;
 mod world;

@@ -11,16 +11,6 @@ use super::world::{Pods, World, replicas};
 use crate::adapters::traffic::{MirrorPercent, Split};
 use crate::controllers::cycle::book::Grant;
 
-fn condition(world: &World, type_: &str) -> (String, String) {
-    let status = world.cycle.as_ref().unwrap().status.as_ref().unwrap();
-    let condition = status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == type_)
-        .unwrap();
-    (condition.status.clone(), condition.reason.clone())
-}
-
 #[test]
 fn a_route_that_somebody_edited_is_set_back_at_once_in_every_stage() {
     type Begins = fn(&World) -> bool;
@@ -197,7 +187,7 @@ fn a_change_of_the_target_is_shown_and_changes_no_frozen_template() {
     pod.service_account_name = Some("other".to_owned());
     world.pass();
     assert_eq!(
-        condition(&world, "TargetChanged"),
+        world.condition("TargetChanged"),
         ("True".to_owned(), "TargetChanged".to_owned())
     );
     assert_eq!(world.run_to_end("better"), ChallengerPhase::Promoted);
@@ -226,7 +216,7 @@ fn a_promoted_challenger_is_not_undone_by_the_unchanged_target() {
     world.run_to_end("better");
     world.run_for(Duration::from_mins(10));
     assert_eq!(world.champion(), world.revision_of("better"));
-    assert_eq!(condition(&world, "TargetChanged").0, "False");
+    assert_eq!(world.condition("TargetChanged").0, "False");
 }
 
 #[test]
@@ -280,7 +270,7 @@ fn a_service_of_somebody_else_that_would_select_revision_pods_stops_the_adoption
     world.run_for(Duration::from_mins(1));
     assert!(world.deployments.is_empty());
     assert_eq!(
-        condition(&world, "Accepted"),
+        world.condition("Accepted"),
         ("False".to_owned(), "SelectorConflict".to_owned())
     );
     world.foreign_services.clear();
@@ -293,7 +283,7 @@ fn a_missing_target_and_a_foreign_deployment_stop_the_adoption() {
     let target = world.target.take();
     world.run_for(Duration::from_mins(1));
     assert_eq!(
-        condition(&world, "ResolvedRefs"),
+        world.condition("ResolvedRefs"),
         ("False".to_owned(), "TargetNotFound".to_owned())
     );
     world.target = target;
@@ -303,7 +293,7 @@ fn a_missing_target_and_a_foreign_deployment_stop_the_adoption() {
     world.run_for(Duration::from_mins(1));
     assert!(world.book().is_none());
     assert_eq!(
-        condition(&world, "Accepted"),
+        world.condition("Accepted"),
         ("False".to_owned(), "NameConflict".to_owned())
     );
 }
@@ -329,4 +319,94 @@ fn evidence_without_proof_is_recorded_once_a_minute_at_most_and_only_when_its_ca
     world.run_for(Duration::from_mins(4));
     let notes = world.entries.len() - before;
     assert!((1..=2).contains(&notes), "{notes}");
+}
+
+#[test]
+fn of_two_cycles_on_one_target_the_adopted_or_the_older_one_has_it() {
+    let mut world = World::new();
+    let rival = |created: &str, adopted: bool| {
+        let mut rival = objects::cycle(&objects::cycle_spec(), created.parse().unwrap());
+        rival.metadata.name = Some("other".to_owned());
+        rival.metadata.uid = Some("other".to_owned());
+        let status = json!({"champion": {
+            "revision": "other-0", "digest": "0".repeat(64), "deployment": "d", "service": "s", "since": created,
+        }});
+        rival.status = adopted.then(|| serde_json::from_value(status).unwrap());
+        rival
+    };
+    let (older, younger) = ("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z");
+    for stronger in [rival(older, false), rival(younger, true)] {
+        world.rivals = vec![stronger];
+        world.run_for(Duration::from_mins(1));
+        assert!(world.deployments.is_empty() && world.route.is_none());
+        assert_eq!(
+            world.condition("Accepted"),
+            ("False".to_owned(), "TargetConflict".to_owned())
+        );
+    }
+    // A younger one that has nothing, and an adopted one of another target.
+    let mut elsewhere = rival(older, true);
+    elsewhere.spec.target_ref.name = "elsewhere".to_owned();
+    world.rivals = vec![rival(younger, false), elsewhere];
+    world.run_until("the adoption", |world| world.book().is_some());
+}
+
+#[test]
+fn a_target_that_cannot_be_copied_and_a_gate_that_is_missing_have_reasons_of_their_own() {
+    let mut world = World::new();
+    let target = world.target.as_mut().unwrap();
+    target
+        .spec
+        .as_mut()
+        .unwrap()
+        .template
+        .spec
+        .as_mut()
+        .unwrap()
+        .containers
+        .clear();
+    world.gates.clear();
+    world.run_for(Duration::from_mins(1));
+    assert_eq!(
+        world.condition("ResolvedRefs"),
+        ("False".to_owned(), "TargetInvalid".to_owned())
+    );
+    world.target = Some(objects::target("champion"));
+    world.run_for(Duration::from_mins(1));
+    assert_eq!(
+        world.condition("ResolvedRefs"),
+        ("False".to_owned(), "GateNotFound".to_owned())
+    );
+}
+
+#[test]
+fn the_cycle_says_whether_its_evidence_can_be_used_and_what_is_wrong_with_it() {
+    let mut world = World::adopted();
+    world.run_for(Duration::from_mins(1));
+    let said = |status: &str, reason: &str| (status.to_owned(), reason.to_owned());
+    assert_eq!(world.condition("EvidenceAvailable"), said("Unknown", "Idle"));
+    world.challenge("better", "better");
+    world.run_until("shadow", |world| world.phase("better") == Some(ChallengerPhase::Shadow));
+    world.run_for(Duration::from_secs(30));
+    assert_eq!(world.condition("EvidenceAvailable"), said("True", "EvidenceAvailable"));
+    world.source.down = true;
+    world.run_for(Duration::from_secs(15));
+    assert_eq!(world.condition("EvidenceAvailable"), said("False", "SourceUnavailable"));
+    let status = world.cycle.as_ref().unwrap().status.as_ref().unwrap();
+    let condition = status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "EvidenceAvailable")
+        .unwrap();
+    assert!(
+        condition.message.starts_with("traffic of the candidate: unreachable"),
+        "{}",
+        condition.message
+    );
+    world.source.down = false;
+    world.run_until("the mirror's end", |world| {
+        matches!(world.grant(), Some(Grant::Step { index: 0, .. })) && world.plane.now().unwrap().mirror.is_none()
+    });
+    world.run_for(Duration::from_millis(800));
+    assert_eq!(world.condition("EvidenceAvailable"), said("True", "EvidenceAvailable"));
 }

@@ -9,10 +9,14 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::{Resource as _, ResourceExt as _};
 use penin_api::foreign::HttpRoute;
-use penin_api::names::{ANNOTATION_ABORT, FINALIZER_CHALLENGER, FINALIZER_CYCLE};
+use penin_api::names::{ANNOTATION_ABORT, ANNOTATION_RETRY, FINALIZER_CHALLENGER, FINALIZER_CYCLE};
 use penin_api::v1alpha1::{Challenger, ChallengerPhase, PeninCycle, PromotionGate};
 use penin_ledger::entry::{Draft, Kind};
 use serde_json::{Value, json};
+
+mod cluster;
+mod pass;
+mod rules;
 
 use super::evidence::{self, DataPlane, Segment, Source};
 use super::objects;
@@ -69,6 +73,8 @@ pub enum Cut {
 pub struct World {
     pub now: Timestamp,
     pub cycle: Option<PeninCycle>,
+    /// Other cycles of the namespace.
+    pub rivals: Vec<PeninCycle>,
     pub gates: Vec<PromotionGate>,
     pub target: Option<Deployment>,
     pub challengers: BTreeMap<String, Challenger>,
@@ -102,6 +108,7 @@ impl World {
         Self {
             now,
             cycle: Some(objects::cycle(spec, now)),
+            rivals: Vec::new(),
             gates: vec![objects::gate()],
             target: Some(objects::target("champion")),
             challengers: BTreeMap::new(),
@@ -158,6 +165,19 @@ impl World {
     pub fn abort(&mut self, name: &str, id: &str) {
         let annotations = self.challengers.get_mut(name).unwrap().annotations_mut();
         annotations.insert(ANNOTATION_ABORT.to_owned(), id.to_owned());
+    }
+
+    pub fn retry(&mut self, name: &str, id: &str) {
+        let annotations = self.challengers.get_mut(name).unwrap().annotations_mut();
+        annotations.insert(ANNOTATION_RETRY.to_owned(), id.to_owned());
+    }
+
+    /// Status and reason of a condition of the cycle.
+    pub fn condition(&self, type_: &str) -> (String, String) {
+        let status = self.cycle.as_ref().unwrap().status.as_ref().unwrap();
+        let mut conditions = status.conditions.iter();
+        let found = conditions.find(|condition| condition.type_ == type_).unwrap();
+        (found.status.clone(), found.reason.clone())
     }
 
     pub fn delete_cycle(&mut self) {
@@ -293,223 +313,6 @@ impl World {
         Some(plan)
     }
 
-    fn measure(&self, measure: &Measure) -> crate::scoring::Evidence {
-        evidence::measure(&self.source, &self.plane, measure, |revision| {
-            self.deployments.get(revision).map(model_of).unwrap_or_default()
-        })
-    }
-
-    pub fn snapshot(&self, cycle: &PeninCycle) -> Snapshot {
-        let key = observe::key_of(cycle).unwrap();
-        let deployments: Vec<_> = self.deployments.values().cloned().collect();
-        let services: Vec<_> = self.services.values().chain(&self.foreign_services).cloned().collect();
-        let slices: Vec<_> = self
-            .services
-            .keys()
-            .map(|name| objects::slice(name, self.ready(name)))
-            .collect();
-        let challengers: Vec<_> = self.challengers.values().cloned().collect();
-        let missing = "spec.targetRef.name: Deployment adult does not exist".to_owned();
-        let target = self.target.as_ref().ok_or(missing);
-        let book = match (self.ledger, &self.book) {
-            (LedgerMode::Closed, _) => Err(BookError::Unreadable("the ledger is closed".to_owned())),
-            (_, None) => Ok(None),
-            (_, Some(bytes)) => Book::parse(bytes).map(Some),
-        };
-        let problem = match self.ledger {
-            LedgerMode::Up | LedgerMode::Slow => None,
-            LedgerMode::Broken | LedgerMode::Closed => Some("no space left on device".to_owned()),
-        };
-        let mut snapshot = Snapshot {
-            deleting: cycle.metadata.deletion_timestamp.is_some(),
-            has_finalizer: cycle.finalizers().iter().any(|name| name == FINALIZER_CYCLE),
-            ledger: LedgerView { problem },
-            gates: gate::combine(cycle, &self.gates),
-            candidates: observe::candidates(&challengers, target.as_ref().copied(), &key, cycle),
-            revisions: observe::revisions(&key, &deployments, &services, &slices),
-            remembered: observe::remembered(cycle),
-            fresh_token: "0123456789abcdef0123456789abcdef".parse().unwrap(),
-            conflict: None,
-            selector_conflicts: Vec::new(),
-            evidence: None,
-            settings: Settings::parse(&key.name, &cycle.spec),
-            book,
-            target: target.and_then(|object| observe::resolve_target(object, &key, cycle)),
-            route: self.route.clone(),
-            key,
-        };
-        snapshot.selector_conflicts = observe::selector_conflicts(&snapshot, &services);
-        snapshot
-    }
-
-    fn publish(&mut self, snapshot: &Snapshot, plan: &Plan, outcome: &Outcome) {
-        let seen = status::Seen {
-            snapshot,
-            plan,
-            outcome,
-            head: Some((self.entries.len() as u64, "0".repeat(64))),
-            now: self.now,
-        };
-        for (name, status) in status::challengers(&seen) {
-            if let Some(challenger) = self.challengers.get_mut(&name) {
-                challenger.status = Some(stored(&status));
-            }
-        }
-        if let Some(cycle) = &mut self.cycle {
-            let before = cycle.status.clone().unwrap_or_default();
-            cycle.status = Some(stored(&status::cycle(&before, &seen)));
-        }
-    }
-
-    fn apply(&mut self, snapshot: &Snapshot, plan: &Plan) -> Outcome {
-        match &plan.action {
-            Action::None | Action::Measure(_) => Outcome::Nothing,
-            Action::Record(record) => self.append(snapshot, record),
-            Action::Write(write) => {
-                if let Write::Route { desired, .. } = &**write {
-                    self.check_route(snapshot, desired);
-                }
-                self.write(write);
-                Outcome::Written
-            }
-        }
-    }
-
-    fn append(&mut self, snapshot: &Snapshot, record: &Record) -> Outcome {
-        let mut draft = record.draft.clone();
-        draft.state = record.state(&snapshot.key.state_key()).unwrap();
-        let why = "no space left on device".to_owned();
-        match (self.ledger, record.withdrawal) {
-            (LedgerMode::Up, _) => {
-                self.take(draft);
-                let sequence = self.entries.len() as u64;
-                Outcome::Recorded { sequence }
-            }
-            (LedgerMode::Slow, Some(_)) => Outcome::Queued { why },
-            (_, Some(_)) => {
-                assert!(self.queue.len() < 8, "one withdrawal is queued again and again");
-                self.queue.push(draft);
-                Outcome::Queued { why }
-            }
-            (_, None) => Outcome::NotRecorded { why },
-        }
-    }
-
-    fn take(&mut self, draft: Draft) {
-        penin_ledger::entry::Prepared::new(draft.clone()).unwrap();
-        let state = draft.state.last().unwrap();
-        self.book = (!state.value.is_empty()).then(|| state.value.clone());
-        self.entries.push((draft.kind, Value::Object(draft.body)));
-    }
-
-    /// The rules of traffic, asked of every write of the route.
-    fn check_route(&self, snapshot: &Snapshot, desired: &HttpRoute) {
-        let book = self.book();
-        let book = book.as_ref();
-        let next = Segment::of(desired, self.now);
-        let life = book.and_then(|book| book.life.as_ref());
-        let champion = book.map_or_else(
-            || snapshot.target.as_ref().unwrap().revision.name.clone(),
-            |book| book.champion.name.clone(),
-        );
-        for (service, weight) in next.weights.iter().filter(|(service, _)| **service != champion) {
-            let granted = match life {
-                Some(life) if life.revision.name == *service => match &life.grant {
-                    Grant::Step { weight, .. } => i32::from(*weight),
-                    _ => 0,
-                },
-                _ => 0,
-            };
-            let rescue = life.is_some_and(|life| life.had_live_traffic) && self.ready(&champion) == 0;
-            let giving_back =
-                life.is_some_and(|life| life.former_champion.as_ref().is_some_and(|f| f.name == *service));
-            assert!(
-                *weight <= granted || rescue || giving_back,
-                "{service} gets {weight}, granted {granted}"
-            );
-            assert!(*weight == 0 || next.mirror.is_none(), "live while mirroring");
-            assert!(self.services.contains_key(service), "{service} does not exist");
-            let raised = self.plane.now().is_none_or(|served| *weight > served.weight(service));
-            if *weight > 0 && raised {
-                assert!(self.ready(service) > 0, "{service} has no ready endpoint");
-                let mirrors = self.plane.now().is_some_and(|served| served.mirror.is_some());
-                assert!(!mirrors, "the mirror is still on when {service} gets live traffic");
-            }
-        }
-        if let Some((service, _)) = &next.mirror {
-            let may = life.is_some_and(|life| life.grant == Grant::Shadow && life.revision.name == *service);
-            assert!(may, "{service} is mirrored to without a grant");
-        }
-        let promoted = life.is_some_and(|life| life.grant == Grant::Promotion && life.revision.name == champion);
-        let served = self.plane.now().map_or(0, |served| served.weight(&champion));
-        if promoted && served < 100 && next.weight(&champion) == 100 {
-            let former = life.and_then(|life| life.former_champion.as_ref()).unwrap();
-            assert!(
-                self.ready(&champion) >= self.ready(&former.name),
-                "promoted without capacity"
-            );
-        }
-    }
-
-    fn write(&mut self, write: &Write) {
-        match write {
-            Write::CreateDeployment(deployment) => {
-                let deployment = created(deployment, &mut self.numbers, self.now);
-                self.deployments.insert(deployment.name_any(), deployment);
-            }
-            Write::CreateService(service) => {
-                let service = created(service, &mut self.numbers, self.now);
-                self.services.insert(service.name_any(), service);
-            }
-            Write::ScaleDeployment { name, replicas } => {
-                let deployment = self.deployments.get_mut(name).unwrap();
-                deployment.spec.as_mut().unwrap().replicas = Some(*replicas);
-            }
-            Write::DeleteDeployment { name, .. } => drop(self.deployments.remove(name)),
-            Write::DeleteService { name, .. } => drop(self.services.remove(name)),
-            Write::Route { desired, .. } => self.put_route(desired),
-            Write::Release { name, owner_uid, kind } => {
-                use crate::controllers::cycle::plan::ReleasedKind as Kind;
-                let metadata = match kind {
-                    Kind::Route => self.route.as_mut().unwrap().meta_mut(),
-                    Kind::Service => self.services.get_mut(name).unwrap().meta_mut(),
-                    Kind::Deployment => self.deployments.get_mut(name).unwrap().meta_mut(),
-                };
-                metadata
-                    .owner_references
-                    .as_mut()
-                    .unwrap()
-                    .retain(|owner| owner.uid != *owner_uid);
-            }
-            Write::AddCycleFinalizer => self
-                .cycle
-                .as_mut()
-                .unwrap()
-                .finalizers_mut()
-                .push(FINALIZER_CYCLE.to_owned()),
-            Write::RemoveCycleFinalizer => self.cycle.as_mut().unwrap().finalizers_mut().clear(),
-            Write::AddChallengerFinalizer { name } => {
-                let finalizers = self.challengers.get_mut(name).unwrap().finalizers_mut();
-                finalizers.push(FINALIZER_CHALLENGER.to_owned());
-            }
-            Write::RemoveChallengerFinalizer { name } => {
-                self.challengers.get_mut(name).unwrap().finalizers_mut().clear();
-            }
-        }
-    }
-
-    /// Somebody, we or another, replaces the route's specification.
-    pub fn put_route(&mut self, desired: &HttpRoute) {
-        let generation = self
-            .route
-            .as_ref()
-            .map_or(0, |route| route.metadata.generation.unwrap());
-        let mut route = desired.clone();
-        route.metadata.generation = Some(generation + 1);
-        route.status = self.route.as_ref().and_then(|route| route.status.clone());
-        self.route = Some(route);
-    }
-
     /// Somebody else edits the route so that it says `split`.
     pub fn tamper(&mut self, champion: &str, split: &Split) {
         let cycle = self.cycle.clone().unwrap();
@@ -542,82 +345,6 @@ impl World {
     pub fn ready(&self, revision: &str) -> u32 {
         self.sized.get(revision).map_or(0, |sized| sized.2)
     }
-
-    /// What happens without us: pods start and stop, the gateway reads routes, the ledger takes what waited.
-    fn live(&mut self) {
-        let wanted: BTreeMap<String, (String, i32)> = self
-            .deployments
-            .iter()
-            .map(|(name, deployment)| (name.clone(), (model_of(deployment), replicas(deployment))))
-            .collect();
-        self.sized.retain(|name, _| wanted.contains_key(name));
-        for (name, (model, replicas)) in wanted {
-            let sized = self.sized.entry(name.clone()).or_insert((0, self.now, 0));
-            if sized.0 != replicas {
-                (sized.0, sized.1) = (replicas, self.now);
-            }
-            let state = self.pods.get(&model).unwrap_or(&Pods::Healthy).clone();
-            let settled = self.now.duration_since(sized.1) >= SignedDuration::from_secs(3);
-            let target = u32::try_from(replicas).unwrap();
-            sized.2 = match state {
-                Pods::Broken(_) => 0,
-                Pods::Healthy if settled => target,
-                Pods::Healthy => sized.2.min(target),
-            };
-            if let (Pods::Broken(why), Some(deployment)) = (state, self.deployments.get_mut(&name)) {
-                deployment.status = Some(
-                    serde_json::from_value(json!({"conditions": [
-                        {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": why},
-                    ]}))
-                    .unwrap(),
-                );
-            }
-        }
-        if let Some(route) = &mut self.route {
-            match self.gateway {
-                Gateway::Accepts => {
-                    objects::confirm(route, true);
-                    self.plane.serve(route, self.now);
-                }
-                Gateway::Refuses => objects::confirm(route, false),
-                Gateway::Silent => {}
-            }
-        }
-        if self.ledger == LedgerMode::Up {
-            for draft in std::mem::take(&mut self.queue) {
-                self.take(draft);
-            }
-        }
-    }
-
-    /// Objects under deletion go when nobody holds them, and with the cycle all that it owns.
-    fn collect(&mut self) {
-        let gone = |metadata: &ObjectMeta| {
-            metadata.deletion_timestamp.is_some() && metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
-        };
-        self.challengers.retain(|_, challenger| !gone(&challenger.metadata));
-        if self.cycle.as_ref().is_some_and(|cycle| gone(&cycle.metadata)) {
-            self.cycle = None;
-            let owned = |metadata: &ObjectMeta| {
-                let mut owners = metadata.owner_references.iter().flatten();
-                owners.any(|owner| owner.uid == objects::CYCLE_UID)
-            };
-            self.deployments.retain(|_, object| !owned(&object.metadata));
-            self.services.retain(|_, object| !owned(&object.metadata));
-            if self.route.as_ref().is_some_and(|route| owned(&route.metadata)) {
-                self.route = None;
-            }
-        }
-    }
-}
-
-fn created<K: kube::Resource + Clone>(object: &K, numbers: &mut usize, now: Timestamp) -> K {
-    *numbers += 1;
-    let mut object = object.clone();
-    let metadata = object.meta_mut();
-    metadata.uid = Some(format!("uid-{numbers}"));
-    metadata.creation_timestamp = Some(Time(Timestamp::from_second(now.as_second()).unwrap()));
-    object
 }
 
 pub fn replicas(deployment: &Deployment) -> i32 {
@@ -628,9 +355,4 @@ fn model_of(deployment: &Deployment) -> String {
     let pod = deployment.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
     let image = pod.containers[0].image.as_ref().unwrap();
     image.strip_prefix("model:").unwrap().to_owned()
-}
-
-/// A status as it comes back from the API server.
-fn stored<T: serde::Serialize + serde::de::DeserializeOwned>(status: &T) -> T {
-    serde_json::from_value(serde_json::to_value(status).unwrap()).unwrap()
 }

@@ -1,0 +1,54 @@
+//! The rules of traffic, as the world enforces them.
+
+use super::*;
+
+impl World {
+    /// The rules of traffic, asked of every write of the route.
+    pub(super) fn check_route(&self, snapshot: &Snapshot, desired: &HttpRoute) {
+        let book = self.book();
+        let book = book.as_ref();
+        let next = Segment::of(desired, self.now);
+        let life = book.and_then(|book| book.life.as_ref());
+        let champion = book.map_or_else(
+            || snapshot.target.as_ref().unwrap().revision.name.clone(),
+            |book| book.champion.name.clone(),
+        );
+        for (service, weight) in next.weights.iter().filter(|(service, _)| **service != champion) {
+            let granted = match life {
+                Some(life) if life.revision.name == *service => match &life.grant {
+                    Grant::Step { weight, .. } => i32::from(*weight),
+                    _ => 0,
+                },
+                _ => 0,
+            };
+            let rescue = life.is_some_and(|life| life.had_live_traffic) && self.ready(&champion) == 0;
+            let giving_back =
+                life.is_some_and(|life| life.former_champion.as_ref().is_some_and(|f| f.name == *service));
+            assert!(
+                *weight <= granted || rescue || giving_back,
+                "{service} gets {weight}, granted {granted}"
+            );
+            assert!(*weight == 0 || next.mirror.is_none(), "live while mirroring");
+            assert!(self.services.contains_key(service), "{service} does not exist");
+            let raised = self.plane.now().is_none_or(|served| *weight > served.weight(service));
+            if *weight > 0 && raised {
+                assert!(self.ready(service) > 0, "{service} has no ready endpoint");
+                let mirrors = self.plane.now().is_some_and(|served| served.mirror.is_some());
+                assert!(!mirrors, "the mirror is still on when {service} gets live traffic");
+            }
+        }
+        if let Some((service, _)) = &next.mirror {
+            let may = life.is_some_and(|life| life.grant == Grant::Shadow && life.revision.name == *service);
+            assert!(may, "{service} is mirrored to without a grant");
+        }
+        let promoted = life.is_some_and(|life| life.grant == Grant::Promotion && life.revision.name == champion);
+        let served = self.plane.now().map_or(0, |served| served.weight(&champion));
+        if promoted && served < 100 && next.weight(&champion) == 100 {
+            let former = life.and_then(|life| life.former_champion.as_ref()).unwrap();
+            assert!(
+                self.ready(&champion) >= self.ready(&former.name),
+                "promoted without capacity"
+            );
+        }
+    }
+}
