@@ -2,12 +2,16 @@
 //! rewritten, and the chain of generations is checked like the chain of entries.
 
 use crate::anchor::Head;
-use crate::entry::internal::{self, Genesis};
-use crate::entry::{Body, Entry, Kind};
+pub use crate::entry::internal::Successor;
+use crate::entry::internal::{self, Archive, Genesis};
+use crate::entry::{Body, Entry, Kind, StateUpdate};
 use crate::hash::leaf_hash;
+use crate::health::Reason;
+use crate::ledger::Ledger;
 use crate::reader::ReadError;
 use crate::source::Source;
 use crate::tree::Frontier;
+use crate::writer::ticket::AppendError;
 
 /// How a generation ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +20,76 @@ pub struct End {
     pub head: Head,
     /// Whether its last entry is ARCHIVE.
     pub sealed: bool,
+    /// The generation that the ARCHIVE entry names.
+    pub next: Option<Successor>,
+}
+
+/// What a sealed generation hands over to the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predecessor {
+    /// Its last head.
+    pub head: Head,
+    /// Its states: the next generation goes on from them.
+    pub state: Vec<StateUpdate>,
+}
+
+/// Why a generation was not handed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HandOverError {
+    /// The ARCHIVE entry was not acknowledged.
+    #[error("the generation is not sealed: {0}")]
+    Append(#[from] AppendError),
+    /// The sealed generation cannot be read.
+    #[error("the sealed generation cannot be read: {0}")]
+    Read(#[from] ReadError),
+    /// It was sealed before, for another successor.
+    #[error(
+        "the generation was sealed for {}, not for {}; a generation has one successor: begin that one, with its keys",
+        describe(.named.as_deref()),
+        describe(Some(.wanted))
+    )]
+    Successor {
+        /// The one that its ARCHIVE entry names.
+        named: Option<Box<Successor>>,
+        /// The one asked for.
+        wanted: Box<Successor>,
+    },
+}
+
+fn describe(successor: Option<&Successor>) -> String {
+    match successor {
+        Some(next) => format!(
+            "{:?} with attestation key {}",
+            next.origin,
+            next.keys.attestation.to_base64()
+        ),
+        None => "no other".to_owned(),
+    }
+}
+
+/// Seals a generation for `next`, unless it is sealed already, closes it, and returns what `next` begins with: calling
+/// it again after a crash does no harm.
+///
+/// # Errors
+/// See [`HandOverError`].
+pub fn hand_over(ledger: Ledger, next: Successor, time_ms: i64) -> Result<Predecessor, HandOverError> {
+    match ledger.seal(Some(next.clone()), time_ms).wait() {
+        Ok(_) => {}
+        Err(AppendError::Refused(failure)) if failure.reason == Reason::Sealed => {}
+        Err(error) => return Err(error.into()),
+    }
+    let state = ledger.states()?;
+    let directory = ledger.directory().to_owned();
+    ledger.close();
+    let end = end(&Source::open(&directory)?)?;
+    if end.next.as_ref() == Some(&next) {
+        Ok(Predecessor { head: end.head, state })
+    } else {
+        Err(HandOverError::Successor {
+            named: end.next.map(Box::new),
+            wanted: Box::new(next),
+        })
+    }
 }
 
 /// Reads where a generation ends, from its entries. Their signatures are [`crate::verify()`]'s to check.
@@ -40,8 +114,16 @@ pub fn end(source: &Source) -> Result<End, ReadError> {
             root: tree.root(),
             epoch: last.as_ref().map_or(0, |entry| entry.position.epoch),
         },
-        sealed: last.is_some_and(|entry| entry.kind == Kind::Archive),
+        sealed: last.as_ref().is_some_and(|entry| entry.kind == Kind::Archive),
+        next: last.as_ref().and_then(successor),
     })
+}
+
+fn successor(entry: &Entry) -> Option<Successor> {
+    match (&entry.body, entry.kind) {
+        (Body::Inline(body), Kind::Archive) => internal::read::<Archive>(Kind::Archive, body).ok()?.next,
+        _ => None,
+    }
 }
 
 /// The body of the first entry; `None` when it is no GENESIS.
@@ -59,20 +141,34 @@ pub fn beginning(source: &Source) -> Result<Option<Genesis>, ReadError> {
     })
 }
 
-/// What is wrong with the link from a generation to the next; `None` when nothing is.
+/// What is wrong with the link from a generation to the next; `None` when nothing is. The link goes both ways: the next
+/// one names the last head of the one before, which names origin and first keys of the next one.
 ///
 /// # Errors
 /// When an entry cannot be read.
 pub fn broken_link(previous: &Source, next: &Source) -> Result<Option<String>, ReadError> {
     let end = end(previous)?;
-    let named = beginning(next)?.and_then(|genesis| genesis.previous);
-    Ok(match named {
+    let Some(beginning) = beginning(next)? else {
+        return Ok(Some(
+            "it has no first entry that could name the generation before".to_owned(),
+        ));
+    };
+    let begun = Successor {
+        origin: beginning.origin,
+        keys: beginning.keys,
+    };
+    Ok(match beginning.previous {
         None => Some("its first entry names no generation before it".to_owned()),
         Some(named) if named != end.head => Some(format!(
             "its first entry follows {} entries of {:?} with root {}, the generation before has {} of {:?} with root {}",
             named.size, named.origin, named.root, end.head.size, end.head.origin, end.head.root
         )),
         Some(_) if !end.sealed => Some("the generation before is not sealed".to_owned()),
+        Some(_) if end.next.as_ref() != Some(&begun) => Some(format!(
+            "the generation before was sealed for {}, this is {}",
+            describe(end.next.as_ref()),
+            describe(Some(&begun))
+        )),
         Some(_) => None,
     })
 }

@@ -6,16 +6,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::anchor::{Anchor, Head};
-use crate::entry::{Draft, Prepared};
+use crate::entry::internal::Successor;
+use crate::entry::{Draft, Prepared, StateRef, StateUpdate};
+use crate::generations::Predecessor;
 use crate::health::{Failure, Health, Reason};
-use crate::keys::Keys;
+use crate::keys::{Keys, Verifiers};
 use crate::publish::Mailbox;
 use crate::reader::{ReadError, Reader};
 use crate::recover::volume::VolumeLock;
 use crate::rollbacks::{QueueError, Queued};
 use crate::writer::queue::Work;
 use crate::writer::ticket::{AppendError, Receipt, Ticket};
-use crate::writer::{Policy, Shared, Writer, lock};
+use crate::writer::{Policy, Shared, Writer, lock, sealed};
 
 /// How a ledger is opened.
 #[derive(Debug, Clone)]
@@ -27,8 +29,8 @@ pub struct Options {
     pub time_ms: i64,
     /// Who opens, for the LEADER entry: pod name and UID. At most 512 bytes.
     pub holder: String,
-    /// Last head of the generation before this one; only used by the first entry.
-    pub previous: Option<Head>,
+    /// What the generation before this one handed over; only used when this one begins.
+    pub previous: Option<Predecessor>,
     /// Most drafts in the queue. Default 1,024.
     pub queue_entries: usize,
     /// Most bytes in the queue. Default 64 MiB.
@@ -147,10 +149,11 @@ impl Ledger {
         self.submit(Work::Rotate { keys, time_ms })
     }
 
-    /// Seals the generation with an ARCHIVE entry, after which nothing is accepted. Its receipt's head goes
-    /// into [`Options::previous`] of the next generation.
-    pub fn seal(&self, time_ms: i64) -> Ticket {
-        self.submit(Work::Seal { time_ms })
+    /// Seals the generation with an ARCHIVE entry that names the next one, after which nothing is accepted. See
+    /// [`crate::generations::hand_over`] for what belongs to it.
+    pub fn seal(&self, next: Option<Successor>, time_ms: i64) -> Ticket {
+        let next = next.map(Box::new);
+        self.submit(Work::Seal { next, time_ms })
     }
 
     fn submit(&self, work: Work) -> Ticket {
@@ -180,13 +183,44 @@ impl Ledger {
         value.map(Some).ok_or(ReadError::MissingBlob(reference.sha256))
     }
 
+    /// Every acknowledged state that has a value, in order of their keys.
+    ///
+    /// # Errors
+    /// When a value cannot be read, is missing or damaged.
+    pub fn states(&self) -> Result<Vec<StateUpdate>, ReadError> {
+        let mut references: Vec<StateRef> = lock(&self.shared.state).values().cloned().collect();
+        references.retain(|reference| reference.size > 0);
+        references.sort_by(|a, b| a.key.cmp(&b.key));
+        let reader = lock(&self.reader);
+        let value = |reference: StateRef| {
+            let value = reader.blob(&reference.sha256)?;
+            Ok(StateUpdate {
+                value: value.ok_or(ReadError::MissingBlob(reference.sha256))?,
+                key: reference.key,
+            })
+        };
+        references.into_iter().map(value).collect()
+    }
+
+    /// Every pair of keys with the first entry that it signs. The last one is in force; GENESIS names the first.
+    #[must_use]
+    pub fn keys(&self) -> Vec<(u64, Verifiers)> {
+        lock(&self.shared.condition).keys.clone()
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// How the ledger is.
     #[must_use]
     pub fn health(&self) -> Health {
         let condition = lock(&self.shared.condition).clone();
         let rollbacks = lock(&self.shared.rollbacks);
         Health {
-            failure: condition.failure,
+            failure: condition.failure.or_else(|| condition.sealed.then(sealed)),
             head: condition.anchored,
             committed: condition.committed,
             queued: self.shared.queue.len(),

@@ -37,7 +37,7 @@ pub enum QueueError {
     #[error("invalid draft: {0}")]
     Invalid(#[from] DraftError),
     /// Only rollbacks and what belongs to them may wait.
-    #[error("kind: {0} cannot wait for the ledger; only ROLLBACK, REJECTION and OUTCOME can")]
+    #[error("kind: {0} cannot wait for the ledger; only ROLLBACK, REJECTION, OVERRIDE and OUTCOME can")]
     Kind(Kind),
     /// Too many drafts wait, or this one is too large.
     #[error("the rollback queue is full")]
@@ -108,7 +108,10 @@ impl RollbackQueue {
     /// # Errors
     /// See [`QueueError`].
     pub fn push(&mut self, draft: Draft) -> Result<Queued, QueueError> {
-        if !matches!(draft.kind, Kind::Rollback | Kind::Rejection | Kind::Outcome) {
+        if !matches!(
+            draft.kind,
+            Kind::Rollback | Kind::Rejection | Kind::Override | Kind::Outcome
+        ) {
             return Err(QueueError::Kind(draft.kind));
         }
         let mut draft = draft;

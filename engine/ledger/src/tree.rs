@@ -118,6 +118,13 @@ pub trait NodeSource {
     /// # Errors
     /// When the node cannot be read.
     fn node(&mut self, level: u32, index: u64) -> Result<Digest, Self::Error>;
+
+    /// The root of leaves `low..high` if the source remembers it: the right edge of a tree is the same for every
+    /// proof in it, and computing it costs more than all other nodes of a proof together.
+    fn remembered(&self, low: u64, high: u64) -> Option<Digest> {
+        let _ = (low, high);
+        None
+    }
 }
 
 /// Why no proof can be made.
@@ -211,6 +218,9 @@ pub fn root<S: NodeSource>(size: u64, nodes: &mut S) -> Result<Digest, S::Error>
 
 /// Root of leaves `low..high`; `low` is a multiple of the range's largest power of two.
 fn range_root<S: NodeSource>(low: u64, high: u64, nodes: &mut S) -> Result<Digest, S::Error> {
+    if let Some(root) = nodes.remembered(low, high) {
+        return Ok(root);
+    }
     let mut end = high;
     let mut root: Option<Digest> = None;
     // From the right: the smallest complete subtree is the lowest one bit of the length.

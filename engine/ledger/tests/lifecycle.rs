@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
 use common::{copy, draft, keys, open, options, with_state};
+use penin_ledger::entry::DraftError;
 use penin_ledger::{Anchor, AnchorError, AppendError, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reader, Reason};
 use tempfile::tempdir;
 
@@ -345,10 +346,15 @@ fn rotated_keys_open_the_ledger_and_the_old_ones_do_not() {
     let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
     let new = Keys::generate([43; 64]);
     ledger.rotate_keys(new.clone(), common::START_MS).wait().unwrap();
+    let again = ledger.rotate_keys(new.clone(), common::START_MS).wait();
+    assert_eq!(again, Err(AppendError::Invalid(DraftError::KeysInForce)));
     ledger.append(draft(Kind::Config, 1)).wait().unwrap();
+    let expected = [(0, keys().verifiers()), (2, new.verifiers())];
+    assert_eq!(ledger.keys(), expected);
     ledger.close();
     assert_eq!(reason(open(dir.path(), anchor.clone(), 1)), Reason::KeyMismatch);
     let ledger = Ledger::open(dir.path(), new.clone(), Box::new(anchor), 1, options()).unwrap();
+    assert_eq!(ledger.keys(), expected);
     let reader = ledger.reader().unwrap();
     let rotation = reader.entry(1).unwrap().unwrap();
     assert!(rotation.envelope.verify(&keys().verifiers().attestation));
@@ -357,24 +363,17 @@ fn rotated_keys_open_the_ledger_and_the_old_ones_do_not() {
 }
 
 #[test]
-fn a_sealed_generation_takes_nothing_more_and_the_next_one_names_it() {
+fn a_sealed_generation_takes_nothing_more_and_says_so() {
     let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
     let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
-    let sealed = ledger.seal(common::START_MS).wait().unwrap();
+    assert!(ledger.health().is_ready());
+    ledger.seal(None, common::START_MS).wait().unwrap();
     let refused = ledger.append(draft(Kind::Config, 1)).wait();
     assert!(matches!(refused, Err(AppendError::Refused(f)) if f.reason == Reason::Sealed));
     ledger.close();
     let again = open(dir.path(), anchor, 9).unwrap();
     assert_eq!(again.head().size, 2);
-    let next = tempdir().unwrap();
-    let mut options = options();
-    options.origin = "test.penin.ai/ledger/default/2".into();
-    options.previous = Some(sealed.head.clone());
-    let anchor = Box::new(MemoryAnchor::default());
-    let ledger = Ledger::open(next.path(), keys(), anchor, 1, options).unwrap();
-    let genesis = ledger.reader().unwrap().entry(0).unwrap().unwrap();
-    let body = ledger.reader().unwrap().body(&genesis).unwrap();
-    assert_eq!(body["previous"], serde_json::json!(sealed.head));
+    assert_eq!(again.health().failure.unwrap().reason, Reason::Sealed);
 }
 
 /// Waits until the second copy covers the head.

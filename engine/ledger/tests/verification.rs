@@ -93,6 +93,32 @@ fn every_proof_from_nodes_and_from_tiles_verifies_against_the_head() {
     }
 }
 
+/// What a prover remembers of one tree must not leak into proofs in another.
+#[test]
+fn one_prover_for_many_trees_proves_as_a_new_one_for_each() {
+    let (dir, head) = ledger(1_100);
+    let exported = tempdir().unwrap();
+    export::tiles(&Source::open(dir.path()).unwrap(), exported.path()).unwrap();
+    for place in [dir.path(), exported.path()] {
+        let source = || Source::open(place).unwrap();
+        let mut lasting = Prover::new(source());
+        // Back and forth, so that remembered edges are used again, and are displaced; the last one is the signed one.
+        for size in [1_100, 1, 63, 64, 65, 1_000, 256, 511, 512, 64, 1_024, 1_025, 1_100] {
+            let indexes = (0..size).step_by(41).chain([size - 1, size / 2]);
+            for index in indexes {
+                let proof = lasting.inclusion(index, size).unwrap();
+                assert!(proof.verify(), "{index} in {size}");
+                assert_eq!(proof, Prover::new(source()).inclusion(index, size).unwrap());
+                let grown = lasting.consistency(index, size).unwrap();
+                assert!(grown.verify(), "{index} to {size}");
+                assert_eq!(grown, Prover::new(source()).consistency(index, size).unwrap());
+                assert_eq!(grown.new_root, proof.root);
+            }
+        }
+        assert_eq!(lasting.inclusion(7, 1_100).unwrap().root, head.root);
+    }
+}
+
 #[test]
 fn rotated_keys_verify_from_the_first_policy_and_not_without_their_rotation() {
     let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());

@@ -53,6 +53,9 @@ pub enum DraftError {
         /// Path of the field.
         field: String,
     },
+    /// The new keys are those in force.
+    #[error("keys: these are in force already")]
+    KeysInForce,
     /// The body has no faithful canonical form.
     #[error("body: {0}")]
     Body(#[from] CanonicalError),

@@ -98,6 +98,26 @@ pub struct Archive {
     pub size: String,
     /// Root of those entries.
     pub root: Digest,
+    /// The generation that follows; none when the log ends for good.
+    pub next: Option<Successor>,
+}
+
+/// The generation after a sealed one. Named by the sealed one, so that whoever trusts its keys can trust the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Successor {
+    /// Its origin line.
+    pub origin: String,
+    /// The keys that it begins with.
+    pub keys: Verifiers,
+}
+
+/// Body of CARRY. The entry's states are those that the generation before left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Carry {
+    /// Origin of the generation before.
+    pub from: String,
 }
 
 /// A draft of the ledger's own; its subject is the log itself.

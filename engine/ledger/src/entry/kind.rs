@@ -29,7 +29,7 @@ pub enum Kind {
     Rejection,
     /// A challenger lost its live traffic.
     Rollback,
-    /// A person overrode the automatic course.
+    /// A person ended a challenger before its course was run: by a command, or by deleting it.
     Override,
     /// The keys change; signed by the old attestation key.
     KeyRotate,
@@ -39,11 +39,13 @@ pub enum Kind {
     Recovery,
     /// The generation is sealed; nothing follows.
     Archive,
+    /// States that the generation before left behind, at the start of the next.
+    Carry,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Genesis,
         Self::Leader,
         Self::Config,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Clock,
         Self::Recovery,
         Self::Archive,
+        Self::Carry,
     ];
 
     /// The name as written in entries.
@@ -80,6 +83,7 @@ impl Kind {
             Self::Clock => "CLOCK",
             Self::Recovery => "RECOVERY",
             Self::Archive => "ARCHIVE",
+            Self::Carry => "CARRY",
         }
     }
 
@@ -88,14 +92,14 @@ impl Kind {
     pub const fn is_internal(self) -> bool {
         matches!(
             self,
-            Self::Genesis | Self::Leader | Self::KeyRotate | Self::Clock | Self::Recovery | Self::Archive
+            Self::Genesis | Self::Leader | Self::KeyRotate | Self::Clock | Self::Recovery | Self::Archive | Self::Carry
         )
     }
 
     /// Whether an acknowledgement also waits for the second copy (the entry bundle) to be durable.
     #[must_use]
     pub const fn needs_second_copy(self) -> bool {
-        matches!(self, Self::PromoteAttest | Self::Rollback)
+        matches!(self, Self::PromoteAttest | Self::Rollback | Self::Override)
     }
 }
 

@@ -9,8 +9,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crate::anchor::{Anchor, AnchorError, Head};
-use crate::entry::internal::{self, Genesis, Leader, Recovery};
-use crate::entry::{Kind, Prepared};
+use crate::entry::internal::{self, Carry, Genesis, Leader, Recovery};
+use crate::entry::{Draft, Kind, MAX_REFERENCES, Prepared};
+use crate::generations::Predecessor;
 use crate::health::{Failure, Reason};
 use crate::keys::Keys;
 use crate::ledger::{Ledger, Options};
@@ -53,6 +54,11 @@ pub(crate) fn open(
             failure: None,
             committed: survey.frontier.size(),
             anchored: anchored.clone(),
+            sealed: survey.sealed,
+            keys: match survey.verifiers() {
+                Some(_) => survey.keys.clone(),
+                None => vec![(0, keys.verifiers())],
+            },
         }),
         state: Mutex::new(survey.state.clone()),
         rollbacks: Mutex::new(rollbacks),
@@ -121,7 +127,7 @@ fn survey_and_decide(
 /// and is written anew.
 fn signed_size(copy: &PublishedCopy, survey: &Survey, keys: &Keys, origin: &str) -> Option<u64> {
     let note = copy.checkpoint().ok().flatten()?;
-    let key = survey.verifiers.unwrap_or_else(|| keys.verifiers()).log;
+    let key = survey.verifiers().unwrap_or_else(|| keys.verifiers()).log;
     Checkpoint::open(&note, origin, &key)
         .ok()
         .map(|checkpoint| checkpoint.size)
@@ -147,7 +153,7 @@ fn load(anchor: &mut dyn Anchor) -> Result<Option<Head>, Failure> {
 }
 
 fn check_keys(survey: &Survey, keys: &Keys) -> Result<(), Failure> {
-    match survey.verifiers {
+    match survey.verifiers() {
         Some(expected) if expected != keys.verifiers() => Err(Failure::new(
             Reason::KeyMismatch,
             format!(
@@ -208,9 +214,10 @@ fn first_entries(
             format: internal::FORMAT.to_owned(),
             origin: origin.clone(),
             keys: keys.verifiers(),
-            previous: options.previous.clone(),
+            previous: options.previous.as_ref().map(|previous| previous.head.clone()),
         };
         drafts.push(internal::draft(Kind::Genesis, origin, time_ms, &body));
+        drafts.extend(options.previous.iter().flat_map(|previous| carried(previous, options)));
     } else if survey.epoch < epoch {
         let holder = options.holder.clone();
         drafts.push(internal::draft(Kind::Leader, origin, time_ms, &Leader { holder }));
@@ -228,6 +235,18 @@ fn first_entries(
         .map(|draft| Prepared::any_kind(draft, None))
         .collect::<Result<_, _>>()
         .map_err(|error| Failure::new(Reason::StorageFailed, format!("options: {error}")))
+}
+
+/// States of the generation before, as many in an entry as it can name. They stand in one transaction with GENESIS.
+fn carried(previous: &Predecessor, options: &Options) -> impl Iterator<Item = Draft> {
+    let body = Carry {
+        from: previous.head.origin.clone(),
+    };
+    previous.state.chunks(MAX_REFERENCES).map(move |states| {
+        let mut draft = internal::draft(Kind::Carry, &options.origin, options.time_ms, &body);
+        draft.state = states.to_vec();
+        draft
+    })
 }
 
 impl Writer {

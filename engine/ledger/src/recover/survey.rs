@@ -20,8 +20,8 @@ pub(crate) struct Survey {
     /// Latest claimed time.
     pub latest_ms: i64,
     pub genesis: Option<Genesis>,
-    /// Keys in force after the last entry.
-    pub verifiers: Option<Verifiers>,
+    /// Keys with the first entry that they sign; the last ones are in force.
+    pub keys: Vec<(u64, Verifiers)>,
     pub sealed: bool,
     pub state: HashMap<String, StateRef>,
     /// Which of the queued rollbacks are already entries.
@@ -63,6 +63,11 @@ impl Survey {
             }
         })?;
         Ok(survey)
+    }
+
+    /// Keys in force after the last entry.
+    pub fn verifiers(&self) -> Option<Verifiers> {
+        self.keys.last().map(|(_, keys)| *keys)
     }
 
     fn row(&mut self, row: &StoredRow<'_>) -> Result<Entry, Failure> {
@@ -137,20 +142,20 @@ impl Survey {
                 if genesis.format != internal::FORMAT {
                     return Err(format!("format {:?} is unknown", genesis.format));
                 }
-                self.verifiers = Some(genesis.keys);
+                self.keys.push((0, genesis.keys));
                 self.genesis = Some(genesis);
             }
             (Kind::Genesis, Some(_)) => return Err("a second GENESIS".into()),
             (_, None) => return Err("the first entry is not GENESIS".into()),
             (Kind::KeyRotate, Some(genesis)) => {
                 let rotation: KeyRotate = internal::read(Kind::KeyRotate, body)?;
-                if Some(rotation.previous) != self.verifiers {
+                if Some(rotation.previous) != self.verifiers() {
                     return Err("KEY_ROTATE does not name the keys in force".into());
                 }
                 if !rotation.is_proved(&genesis.origin, entry.position.seq) {
                     return Err("KEY_ROTATE is not proved by the new key".into());
                 }
-                self.verifiers = Some(rotation.keys);
+                self.keys.push((entry.position.seq + 1, rotation.keys));
             }
             _ => {}
         }
@@ -163,7 +168,7 @@ impl Survey {
             (Kind::KeyRotate, Body::Inline(body)) => internal::read(Kind::KeyRotate, body)
                 .ok()
                 .map(|rotation: KeyRotate| rotation.previous.attestation),
-            _ => self.verifiers.map(|verifiers| verifiers.attestation),
+            _ => self.verifiers().map(|verifiers| verifiers.attestation),
         };
         key.is_some_and(|key| entry.envelope.verify(&key))
     }

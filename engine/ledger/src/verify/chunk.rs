@@ -54,6 +54,8 @@ struct Work<'a> {
     /// Where the current run begins.
     start: u64,
     run: Frontier,
+    /// Whether nothing but GENESIS and CARRY came so far.
+    carrying: bool,
     signed: Vec<Signed>,
     checked: Checked,
 }
@@ -73,6 +75,7 @@ pub(super) fn check(
         next: range.start,
         start: range.start,
         run: Frontier::starting_at(range.start),
+        carrying: range.start == 0,
         signed: Vec::new(),
         checked: Checked::default(),
     };
@@ -156,6 +159,10 @@ impl Work<'_> {
         if entry.kind == Kind::KeyRotate && !self.schedule.rotates_at(raw.seq) {
             self.finding(Severity::Tampered, raw.seq, "KEY_ROTATE that nobody proved");
         }
+        if entry.kind == Kind::Carry && !self.carrying {
+            self.finding(Severity::Tampered, raw.seq, "CARRY must stand right behind GENESIS");
+        }
+        self.carrying &= matches!(entry.kind, Kind::Genesis | Kind::Carry);
         if self.checked.sealed {
             self.finding(Severity::Tampered, raw.seq, "follows the ARCHIVE entry");
         }

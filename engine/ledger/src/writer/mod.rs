@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::anchor::{Anchor, AnchorError, Head};
 use crate::entry::internal::{self, Archive, Clock, KeyRotate};
-use crate::entry::{Draft, EncodedEntry, Kind, Position, Prepared, StateRef};
+use crate::entry::{Draft, DraftError, EncodedEntry, Kind, Position, Prepared, StateRef};
 use crate::hash::Digest;
 use crate::health::{Failure, Reason};
-use crate::keys::Keys;
+use crate::keys::{Keys, Verifiers};
 use crate::publish::Publisher;
 use crate::rollbacks::RollbackQueue;
 use crate::store::{Row, Store};
@@ -42,6 +42,15 @@ pub(crate) struct Condition {
     pub failure: Option<Failure>,
     pub anchored: Head,
     pub committed: u64,
+    /// Whether the last committed entry is ARCHIVE.
+    pub sealed: bool,
+    /// Keys with the first entry that they sign; the last ones are in force.
+    pub keys: Vec<(u64, Verifiers)>,
+}
+
+/// Why a sealed generation takes nothing.
+pub(crate) fn sealed() -> Failure {
+    Failure::new(Reason::Sealed, "this generation is archived; open the next one")
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -211,17 +220,17 @@ impl Writer {
 
     fn plan(&self, batch: &mut Batch, work: Work, pending: Pending) {
         if batch.sealed {
-            let failure = Failure::new(Reason::Sealed, "this generation is archived; open the next one");
-            pending.resolve(Err(AppendError::Refused(failure)));
+            pending.resolve(Err(AppendError::Refused(sealed())));
             return;
         }
         match work {
             Work::Append(prepared) => self.plan_draft(batch, prepared, pending),
             Work::Rotate { keys, time_ms } => self.plan_rotation(batch, keys, time_ms, pending),
-            Work::Seal { time_ms } => {
+            Work::Seal { next, time_ms } => {
                 let body = Archive {
                     size: batch.frontier.size().to_string(),
                     root: batch.frontier.root(),
+                    next: next.map(|next| *next),
                 };
                 batch.sealed = true;
                 self.plan_internal(batch, Kind::Archive, time_ms, &body, pending, None);
@@ -260,6 +269,11 @@ impl Writer {
         use base64::Engine as _;
         use ed25519_dalek::Signer as _;
         let (new, previous) = (keys.verifiers(), batch.keys.verifiers());
+        if new == previous {
+            // Asked again, for example after an answer that was lost.
+            pending.resolve(Err(AppendError::Invalid(DraftError::KeysInForce)));
+            return;
+        }
         let message = KeyRotate::proof_message(&self.origin, batch.frontier.size(), &new);
         let signature = keys.attestation.sign(&message).to_bytes();
         let body = KeyRotate {
@@ -330,7 +344,16 @@ impl Writer {
         } = batch;
         (self.frontier, self.last, self.latest_ms) = (frontier, last, latest_ms);
         (self.keys, self.sealed) = (keys, sealed);
-        lock(&self.shared.condition).committed = self.frontier.size();
+        {
+            let mut condition = lock(&self.shared.condition);
+            (condition.committed, condition.sealed) = (self.frontier.size(), self.sealed);
+            let rotations = planned
+                .iter()
+                .filter_map(|planned| Some((planned.seq, planned.rotation.as_ref()?)));
+            condition
+                .keys
+                .extend(rotations.map(|(seq, keys)| (seq + 1, keys.verifiers())));
+        }
         for planned in &planned {
             self.unanchored_state.extend_from_slice(&planned.prepared.state);
             if let Some(keys) = &planned.rotation {

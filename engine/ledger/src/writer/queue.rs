@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::ticket::{AppendError, Pending};
 use crate::entry::Prepared;
+use crate::entry::internal::Successor;
 use crate::health::Failure;
 use crate::keys::Keys;
 
@@ -24,6 +25,8 @@ pub(crate) enum Work {
     },
     /// Seal the generation.
     Seal {
+        /// The generation that follows.
+        next: Option<Box<Successor>>,
         /// Claimed time.
         time_ms: i64,
     },
