@@ -72,6 +72,9 @@ suite_e2e() {
     local targets status=0
     mapfile -t targets < <(test_targets e2e)
     ((${#targets[@]})) || return "$ABSENT"
+    # They reach Services by their addresses from this machine, which has no way into a kind cluster.
+    [ "$(cluster_mode)" = node ] || fail "the suite e2e needs a node of plain processes, not kind" \
+        "as root, without a cluster that runs: PENIN_CLUSTER_MODE=node make test"
     tests/cluster/up.sh
     tests/cluster/product-images.sh --load
     # The demonstration's operator works in all namespaces, and would act beside those of the tests.

@@ -35,12 +35,24 @@ kind_load_image() { kind_tool load image-archive "$1" --name "$CLUSTER_NAME"; }
 # A program of this machine must be static to run there: the node has a C library of its own. Names of
 # Services do not resolve in the node, their addresses work.
 kind_exec() {
-    local program=$1 place
+    local program=$1 place node record=/run/penin-exec-$$ answer signal status=0
     shift
+    node=$(kind_node)
     if [[ $program = */* ]]; then
         place=/usr/local/bin/$(basename -- "$program")
-        docker cp --quiet "$program" "$(kind_node):$place"
+        # Its --quiet came with Docker 23.
+        answer=$(docker cp "$program" "$node:$place" 2>&1) || fail "docker cp $program: $answer"
         program=$place
     fi
-    exec docker exec --interactive "$(kind_node)" "$program" "$@"
+    # shellcheck disable=SC2016  # expanded in the node
+    docker exec --interactive "$node" sh -c 'echo $$ >"$0"; exec "$@"' "$record" "$program" "$@" <&0 &
+    # docker exec hands no signal on.
+    for signal in INT TERM HUP; do
+        # shellcheck disable=SC2064  # this very command
+        trap "docker exec '$node' sh -c 'kill -$signal \$(cat $record)'" "$signal"
+    done
+    # A trap ends the first wait.
+    while kill -0 "$!" 2>/dev/null; do wait "$!" && status=0 || status=$?; done
+    docker exec "$node" rm -f "$record"
+    return "$status"
 }

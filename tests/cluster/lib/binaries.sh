@@ -11,7 +11,7 @@ source_digest() {
 # version_of NAME: what a binary is cached under
 version_of() {
     case $1 in
-        kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kube-proxy | kubectl | kubeadm)
+        kube-apiserver | kube-controller-manager | kube-scheduler | kubelet | kube-proxy | kubectl)
             echo "$KUBERNETES_VERSION" ;;
         pause) echo "$PAUSE_VERSION" ;;
         etcd) echo "$ETCD_VERSION" ;;
@@ -52,7 +52,7 @@ build_binary() {
     local version=${KUBERNETES_VERSION#v} component=k8s.io/component-base/version
     local stripped='-s -w'
     case $1 in
-        kube-* | kubelet | kubectl | kubeadm)
+        kube-* | kubelet | kubectl)
             local minor=${version#*.}
             stripped+=" -X $component.gitVersion=$KUBERNETES_VERSION -X $component.gitMajor=${version%%.*}"
             stripped+=" -X $component.gitMinor=${minor%%.*} -X k8s.io/client-go/pkg/version.gitVersion=$KUBERNETES_VERSION"
