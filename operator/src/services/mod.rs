@@ -5,4 +5,5 @@ pub mod evidence;
 pub mod keys;
 pub mod ledger;
 pub mod ledger_http;
+pub(crate) mod opening;
 pub mod policy;
