@@ -21,6 +21,7 @@ use crate::runtime::{shutdown, telemetry};
 use crate::services::evidence::EvidenceService;
 use crate::services::ledger::{LedgerService, LedgerSettings};
 use crate::services::ledger_http::LedgerFiles;
+use crate::services::opening::{anchor_of, directory_of, origin_of};
 
 /// How long a claim to lead lasts after a renewal.
 const LEASE: Duration = Duration::from_secs(10);
@@ -46,9 +47,15 @@ pub struct Arguments {
     /// Accept a file system without lasting storage for the ledger. For tests.
     #[arg(long, hide = true)]
     pub ledger_any_filesystem: bool,
+    /// Which generation of the ledger takes entries. A higher number than before archives the one before it.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9_999))]
+    pub ledger_generation: u32,
     /// Secret with the ledger's signing keys. Made when the ledger is new.
     #[arg(long, default_value = "penin-ledger-keys")]
     pub signing_key_secret: String,
+    /// Secret with the signing keys before those. If they are in force, they sign the change to the new ones.
+    #[arg(long)]
+    pub former_signing_key_secret: Option<String>,
     /// Name of the Lease in the operator's namespace.
     #[arg(long, default_value = "penin-operator")]
     pub lease: String,
@@ -133,13 +140,13 @@ pub async fn run_with(
     let (keeper, claim) = LeaseKeeper::new(lease_client, settings, Arc::clone(&clock));
     let mut keeping = tokio::spawn(keeper.run(lease_stop.clone()));
     let ledger = LedgerService::new(
-        arguments.ledger_dir.clone(),
-        arguments.ledger_origin.clone(),
+        directory_of(&arguments.ledger_dir, arguments.ledger_generation),
+        origin_of(&arguments.ledger_origin, arguments.ledger_generation),
         metrics.clone(),
     );
     let endpoint = Endpoint::new(metrics.clone(), checks(&ledger, &claim));
     let serving = tokio::spawn(endpoint.serve(arguments.listen, http_stop.clone()));
-    let files = LedgerFiles::new(arguments.ledger_dir.clone());
+    let files = LedgerFiles::new(arguments.ledger_dir.clone(), arguments.ledger_generation);
     tokio::spawn(files.serve(arguments.ledger_listen, http_stop.clone()));
     let shared = Arc::new(Shared {
         notifier: events::start(
@@ -177,10 +184,17 @@ pub async fn run_with(
 /// Epoch of the last writer that the ledger's anchor knows: a Lease that was deleted must not count from zero again.
 async fn anchored_epoch(client: &kube::Client, arguments: &Arguments) -> Result<u64, kube::Error> {
     let api: kube::Api<LedgerAnchor> = kube::Api::namespaced(client.clone(), &arguments.namespace);
-    let anchor = api.get_opt(&arguments.ledger_anchor).await?;
-    Ok(anchor
-        .and_then(|anchor| anchor.status?.epoch)
-        .map_or(0, penin_api::values::UnsignedString::get))
+    let mut highest = 0;
+    // A generation that has not begun has no anchor yet: the one before knows.
+    for generation in [arguments.ledger_generation - 1, arguments.ledger_generation] {
+        if generation == 0 {
+            continue;
+        }
+        let anchor = api.get_opt(&anchor_of(&arguments.ledger_anchor, generation)).await?;
+        let epoch = anchor.and_then(|anchor| anchor.status?.epoch);
+        highest = highest.max(epoch.map_or(0, penin_api::values::UnsignedString::get));
+    }
+    Ok(highest)
 }
 
 /// Waits for the lease, opens the ledger, and runs the controllers until `stop`.
@@ -202,7 +216,9 @@ async fn lead(
         origin: arguments.ledger_origin.clone(),
         namespace: arguments.namespace.clone(),
         anchor: arguments.ledger_anchor.clone(),
+        generation: arguments.ledger_generation,
         signing_key_secret: arguments.signing_key_secret.clone(),
+        former_signing_key_secret: arguments.former_signing_key_secret.clone(),
         holder,
         any_filesystem: arguments.ledger_any_filesystem,
     };

@@ -45,6 +45,9 @@ fn bad_values_are_refused_by_the_schema() {
         ("ledger.origin=a b", "origin"),
         ("watchNamespace=Upper", "watchNamespace"),
         ("ledger.signingKeySecret=", "signingKeySecret"),
+        ("ledger.formerSigningKeySecret=Old_Keys", "formerSigningKeySecret"),
+        ("ledger.generation=0", "generation"),
+        ("ledger.generation=10000", "generation"),
         ("replicas=2", "replicas"),
         ("crds.enabled=maybe", "enabled"),
         ("admission.abortActor.enabled=1", "enabled"),
@@ -182,7 +185,7 @@ fn rights_are_those_that_the_source_needs_and_no_others() {
                 let reads = strings(&rule["verbs"]).iter().any(|verb| *verb != "create");
                 if secrets && reads {
                     assert_eq!(strings(&rule["verbs"]), ["get"]);
-                    assert_eq!(strings(&rule["resourceNames"]).len(), 1, "{rule}");
+                    assert!(!strings(&rule["resourceNames"]).is_empty(), "{rule}");
                 }
             }
         }
@@ -215,6 +218,53 @@ fn rights_are_those_that_the_source_needs_and_no_others() {
             .iter()
             .any(|right| right.resource == "secrets" && right.verb == "create"),
         "{rights:?}"
+    );
+}
+
+#[test]
+fn new_keys_and_the_next_generation_bring_the_rights_that_they_need() {
+    let helm = Helm::new();
+    let rendered = |values: &str| documents(&helm.template(&["--set", values]).unwrap());
+    let named = |documents: &[Value], resource: &str| -> BTreeSet<String> {
+        let rights = chart::rights_of_operator(documents, "Role");
+        let of = rights.into_iter().filter(|right| right.resource == resource);
+        of.map(|right| right.name).filter(|name| !name.is_empty()).collect()
+    };
+    let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
+    let rotating = rendered("ledger.signingKeySecret=new,ledger.formerSigningKeySecret=old");
+    assert_eq!(named(&rotating, "secrets"), set(&["new", "old"]));
+    let stateful = &find(&rotating, "StatefulSet", "penin-operator")["spec"]["template"]["spec"];
+    let arguments = strings(&stateful["containers"][0]["args"]);
+    for argument in ["--signing-key-secret=new", "--former-signing-key-secret=old"] {
+        assert!(arguments.contains(&argument), "{arguments:?}");
+    }
+    // The operator names anchors, policies and directories the same way; its own test has the same names.
+    for (generation, anchors, policy) in [
+        (1, set(&["penin-operator"]), "penin-operator-policy"),
+        (
+            2,
+            set(&["penin-operator", "penin-operator-2"]),
+            "penin-operator-2-policy",
+        ),
+        (
+            3,
+            set(&["penin-operator-2", "penin-operator-3"]),
+            "penin-operator-3-policy",
+        ),
+    ] {
+        let documents = rendered(&format!(
+            "ledger.generation={generation},ledger.createSigningKeySecret=false"
+        ));
+        assert_eq!(named(&documents, "ledgeranchors"), anchors);
+        assert_eq!(named(&documents, "ledgeranchors/status"), anchors);
+        assert_eq!(named(&documents, "configmaps"), set(&[policy]));
+        let stateful = &find(&documents, "StatefulSet", "penin-operator")["spec"]["template"]["spec"];
+        let argument = format!("--ledger-generation={generation}");
+        assert!(strings(&stateful["containers"][0]["args"]).contains(&argument.as_str()));
+    }
+    assert!(
+        helm.notes(&["--set", "ledger.generation=2"])
+            .contains("verify /var/lib/penin/ledger-2")
     );
 }
 

@@ -50,3 +50,22 @@ app.kubernetes.io/part-of: penin
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end -}}
+
+{{/* Name of a generation of the ledger: the first has the plain name, later ones carry their number. */}}
+{{- define "penin.generation" -}}
+{{- if gt (int .number) 1 -}}
+{{- printf "%s-%d" .name (int .number) -}}
+{{- else -}}
+{{- .name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "penin.anchor" -}}
+{{- include "penin.generation" (dict "name" (include "penin.fullname" .) "number" .Values.ledger.generation) -}}
+{{- end -}}
+
+{{/* The present generation's anchor and that of the one before it, as a list. */}}
+{{- define "penin.anchors" -}}
+{{- $before := include "penin.generation" (dict "name" (include "penin.fullname" .) "number" (sub .Values.ledger.generation 1)) -}}
+{{- list $before (include "penin.anchor" .) | uniq | toJson -}}
+{{- end -}}

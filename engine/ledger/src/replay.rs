@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use penin_engine::config::Config;
-use penin_engine::master::{CycleInput, State, commit, run_cycle};
+use penin_engine::master::{CycleInput, CycleOutcome, State, commit, run_cycle};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::entry::{Body, DecodeError, Entry, Kind};
 use crate::hash::Digest;
@@ -23,6 +23,36 @@ pub const CONFIG: &str = "config";
 pub const STATE: &str = "state";
 /// Name of the blob with the engine's input.
 pub const CYCLE_INPUT: &str = "cycleInput";
+
+/// The field `outcome` of an entry that records an engine cycle: the decision for people, and for a replay the hashes
+/// of the states.
+#[must_use]
+pub fn summary(outcome: &CycleOutcome) -> Value {
+    json!({
+        "cycle": outcome.cycle.to_string(),
+        "decision": outcome.decision,
+        "reason": outcome.reason,
+        "causes": outcome.causes,
+        "traffic": outcome.traffic,
+        "configHash": outcome.config_hash,
+        "inputHash": outcome.input_hash,
+        "preStateHash": outcome.pre_state_hash,
+        "postStateHash": outcome.post_state_hash,
+        "rngBefore": outcome.rng_before,
+        "rngAfter": outcome.rng_after,
+    })
+}
+
+/// The content hashes of an engine cycle's events, in order.
+#[must_use]
+pub fn content_hashes(outcome: &CycleOutcome) -> Vec<Digest> {
+    outcome.events.iter().map(|event| own(&event.content_hash())).collect()
+}
+
+/// The engine's digest as the ledger's.
+fn own(hash: &penin_engine::event::Digest) -> Digest {
+    Digest::from_bytes(*hash.as_bytes())
+}
 
 /// The first entry whose decision does not come out as recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -169,12 +199,11 @@ fn run(recorded: &Recorded, before: Option<&Digest>, hashes: &[Digest]) -> Resul
     let failed = |error| format!("the engine refuses it: {error}");
     let (outcome, next) = run_cycle(&config, &state, &input).map_err(failed)?;
     commit(&state, &outcome, next).map_err(failed)?;
-    let own = |hash: &penin_engine::event::Digest| Digest::from_bytes(*hash.as_bytes());
     let (pre, post) = (own(&outcome.pre_state_hash), own(&outcome.post_state_hash));
     if before.is_some_and(|before| *before != pre) {
         return Err("the state before is not the one that the decision before it left".to_owned());
     }
-    let events: Vec<Digest> = outcome.events.iter().map(|event| own(&event.content_hash())).collect();
+    let events = content_hashes(&outcome);
     compare(&events, hashes)?;
     let shown = serde_json::to_value(&outcome.events).map_err(|error| error.to_string())?;
     if recorded.events.as_ref().is_some_and(|events| *events != shown) {

@@ -292,16 +292,6 @@ fn a_replay_without_decisions_says_so() {
 }
 
 #[test]
-fn the_generation_before_is_compared() {
-    let (folder, other) = (written(5), written(6));
-    let (code, text) = run(&["verify", place(&folder), "--previous", place(&other)]);
-    assert!(
-        code == 6 && text.contains("names no generation before it"),
-        "{code} {text}"
-    );
-}
-
-#[test]
 fn following_prints_what_is_appended_later() {
     let folder = tempdir().unwrap();
     let anchor = MemoryAnchor::default();

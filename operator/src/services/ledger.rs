@@ -8,15 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
-use penin_ledger::entry::Draft;
-use penin_ledger::keys::Verifiers;
-use penin_ledger::{
-    Anchor as _, AppendError as LedgerAppendError, Failure, Ledger, Options, Reason as FailureReason, RollbackQueue,
-};
-use tokio::runtime::Handle;
+use penin_ledger::entry::{Draft, DraftError};
+use penin_ledger::{AppendError as LedgerAppendError, Ledger, RollbackQueue};
 use tokio_util::sync::CancellationToken;
 
-use super::anchor::KubeAnchor;
+use super::opening::{self, Opened};
+use super::problem::Problem;
 use super::{keys, policy};
 use crate::controllers::cycle::snapshot::LedgerView;
 use crate::runtime::clock::Clock;
@@ -24,20 +21,26 @@ use crate::runtime::metrics::Metrics;
 
 /// Pause between two tries to open the ledger.
 const RETRY: Duration = Duration::from_secs(10);
+/// Pause between two tries to change to keys that are not there yet, or not usable.
+const RETRY_ROTATION: Duration = Duration::from_mins(1);
 
 /// Where the ledger and what belongs to it are.
 #[derive(Clone, Debug)]
 pub struct LedgerSettings {
-    /// Directory on the persistent volume.
+    /// Directory of the first generation on the persistent volume.
     pub directory: PathBuf,
-    /// Origin line.
+    /// Origin line of the first generation.
     pub origin: String,
-    /// Namespace of anchor and Secret.
+    /// Namespace of anchors and Secrets.
     pub namespace: String,
-    /// Name of the anchor.
+    /// Name of the first generation's anchor.
     pub anchor: String,
+    /// Which generation takes entries, from 1. The one before is sealed and handed over when this one has not begun.
+    pub generation: u32,
     /// Name of the Secret with the signing keys.
     pub signing_key_secret: String,
+    /// Name of the Secret with the keys before those: if they are in force, they are rotated.
+    pub former_signing_key_secret: Option<String>,
     /// Who writes: pod name and uid.
     pub holder: String,
     /// Accept a file system without lasting storage: tests only.
@@ -67,42 +70,6 @@ pub enum AppendError {
     /// The ledger refused.
     #[error(transparent)]
     Refused(#[from] LedgerAppendError),
-}
-
-/// Why nothing can be recorded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Problem {
-    /// In words.
-    text: String,
-    /// Whether volume, keys and anchor contradict each other.
-    corrupt: bool,
-}
-
-impl From<String> for Problem {
-    fn from(text: String) -> Self {
-        Self { text, corrupt: false }
-    }
-}
-
-impl From<&Failure> for Problem {
-    fn from(failure: &Failure) -> Self {
-        use FailureReason as Why;
-        Self {
-            text: failure.to_string(),
-            corrupt: matches!(
-                failure.reason,
-                Why::AnchorMissing
-                    | Why::AnchorRolledBack
-                    | Why::RolledBack
-                    | Why::Forked
-                    | Why::Damaged
-                    | Why::VolumeEmpty
-                    | Why::VolumeReplaced
-                    | Why::KeyMismatch
-                    | Why::OriginMismatch
-            ),
-        }
-    }
 }
 
 enum State {
@@ -150,11 +117,15 @@ impl LedgerService {
         stop: CancellationToken,
     ) {
         loop {
-            match open(&settings, &client, epoch, clock.as_ref()).await {
-                Ok((ledger, public)) => {
-                    tracing::info!(size = ledger.head().size, epoch, "The ledger is open");
-                    self.adopt(ledger);
-                    publish_policy(&settings, &client, &public).await;
+            match opening::open(&settings, &client, epoch, clock.as_ref()).await {
+                Ok(Opened { ledger, former_keys }) => {
+                    let generation = settings.generation;
+                    tracing::info!(size = ledger.head().size, epoch, generation, "The ledger is open");
+                    let ledger = self.adopt(ledger);
+                    publish_policy(&settings, &client, &ledger).await;
+                    if former_keys {
+                        rotate(&settings, &client, &ledger, clock.as_ref(), &stop).await;
+                    }
                     return;
                 }
                 Err(problem) => {
@@ -169,7 +140,7 @@ impl LedgerService {
         }
     }
 
-    fn adopt(&self, ledger: Ledger) {
+    fn adopt(&self, ledger: Ledger) -> Arc<Ledger> {
         let mut state = self.lock();
         // What was queued on disk is found by the ledger; what never reached the disk is handed over.
         if let State::Closed(_, Some(queue)) = &mut *state {
@@ -178,7 +149,9 @@ impl LedgerService {
                 "Withdrawals had been queued while the ledger was closed"
             );
         }
-        *state = State::Open(Arc::new(ledger));
+        let ledger = Arc::new(ledger);
+        *state = State::Open(Arc::clone(&ledger));
+        ledger
     }
 
     fn closed(&self, problem: Problem) {
@@ -300,61 +273,57 @@ impl LedgerService {
     }
 }
 
-async fn open(
-    settings: &LedgerSettings,
-    client: &Client,
-    epoch: u64,
-    clock: &dyn Clock,
-) -> Result<(Ledger, Verifiers), Problem> {
-    let runtime = Handle::current();
-    let anchor = KubeAnchor::new(client.clone(), &settings.namespace, settings.anchor.clone(), runtime);
-    let is_new = {
-        let mut anchor = KubeAnchor::new(
-            client.clone(),
-            &settings.namespace,
-            settings.anchor.clone(),
-            Handle::current(),
-        );
-        let anchored = tokio::task::spawn_blocking(move || anchor.load())
-            .await
-            .map_err(|error| error.to_string())?;
-        anchored.map_err(|error| error.to_string())?.is_none() && is_empty(&settings.directory)
-    };
-    let keys = keys::load(client, &settings.namespace, &settings.signing_key_secret, is_new)
-        .await
-        .map_err(|error| error.to_string())?;
-    let public = keys.verifiers();
-    let mut options = Options::new(settings.origin.clone(), clock.now().as_millisecond());
-    options.holder.clone_from(&settings.holder);
-    options.any_filesystem = settings.any_filesystem;
-    let directory = settings.directory.clone();
-    let opening = move || {
-        let created = std::fs::create_dir_all(&directory);
-        created.map_err(|error| format!("{}: {error}", directory.display()))?;
-        Ledger::open(&directory, keys, Box::new(anchor), epoch, options).map_err(|failure| Problem::from(&failure))
-    };
-    let ledger = tokio::task::spawn_blocking(opening)
-        .await
-        .map_err(|error| error.to_string())??;
-    Ok((ledger, public))
-}
-
 /// What verifiers need. A failure is logged: it stops nobody from deciding, and is made up for at the next start.
-async fn publish_policy(settings: &LedgerSettings, client: &Client, public: &Verifiers) {
-    let (directory, public) = (settings.directory.clone(), *public);
-    let name = format!("{}-policy", settings.anchor);
-    let reading = tokio::task::spawn_blocking(move || policy::data(&directory, &public));
-    let published = match reading.await {
-        Ok(Ok(data)) => policy::publish(client, &settings.namespace, &name, data).await,
-        Ok(Err(problem)) => Err(problem),
-        Err(error) => Err(error.to_string()),
+async fn publish_policy(settings: &LedgerSettings, client: &Client, ledger: &Ledger) {
+    let place = opening::place(settings, settings.generation);
+    let name = format!("{}-policy", place.anchor);
+    let published = match policy::data(&place.origin, &ledger.keys()) {
+        Ok(data) => policy::publish(client, &settings.namespace, &name, data).await,
+        Err(problem) => Err(problem),
     };
     if let Err(problem) = published {
         tracing::warn!(%name, %problem, "The ConfigMap with the ledger's policy and keys is not published");
     }
 }
 
-/// Whether no ledger was ever begun in the directory.
-fn is_empty(directory: &std::path::Path) -> bool {
-    std::fs::read_dir(directory).map_or(true, |mut entries| entries.next().is_none())
+/// Changes from the former keys, which are in force, to those of the Secret. Decisions go on meanwhile.
+async fn rotate(
+    settings: &LedgerSettings,
+    client: &Client,
+    ledger: &Ledger,
+    clock: &dyn Clock,
+    stop: &CancellationToken,
+) {
+    let secret = &settings.signing_key_secret;
+    loop {
+        match try_rotate(settings, client, ledger, clock).await {
+            Ok(()) => {
+                tracing::info!(%secret, "The ledger's keys are rotated; the former Secret is not needed any more");
+                publish_policy(settings, client, ledger).await;
+                return;
+            }
+            Err(problem) => {
+                tracing::warn!(%secret, %problem, "The ledger's keys are not rotated yet; the former ones go on signing");
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(RETRY_ROTATION) => {}
+        }
+    }
+}
+
+async fn try_rotate(
+    settings: &LedgerSettings,
+    client: &Client,
+    ledger: &Ledger,
+    clock: &dyn Clock,
+) -> Result<(), String> {
+    let loaded = keys::load(client, &settings.namespace, &settings.signing_key_secret, false).await;
+    let keys = loaded.map_err(|error| error.to_string())?;
+    match ledger.rotate_keys(keys, clock.now().as_millisecond()).await {
+        // Of an earlier try whose entry was written but not anchored in time.
+        Ok(_) | Err(LedgerAppendError::Invalid(DraftError::KeysInForce)) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -7,6 +7,7 @@
 //! | `/tile/<L>/<N>[.p/<W>]`, `/tile/entries/<N>[.p/<W>]` | tiles and entry bundles |
 //! | `/blobs/sha256/<ab>/<digest>` | content that entries name |
 //! | `/proof/inclusion?index=I[&size=N]`, `/proof/consistency?old=M[&new=N]` | proofs as JSON; the size is the checkpoint's when left out |
+//! | `/generation/<G>/…` | the same of generation G, archived ones included |
 //!
 //! Nothing else of the volume can be asked for: a path is served when it is exactly one that the publisher writes. What
 //! is served proves itself, so there is no authentication; the address is a loopback one unless somebody chooses
@@ -34,6 +35,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::opening::directory_of;
+
 /// Most answers at a time: each may hold a bundle of 17 MiB.
 const MOST: usize = 4;
 /// Longest time that a request waits for its turn.
@@ -43,19 +46,22 @@ const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=604800, i
 /// The checkpoint and proofs without a size are asked for anew.
 const NEVER: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// Serves one ledger's directory.
+/// Serves the directories of a ledger's generations.
 #[derive(Clone, Debug)]
 pub struct LedgerFiles {
-    directory: PathBuf,
+    first: PathBuf,
+    generation: u32,
     turns: Arc<Semaphore>,
 }
 
 impl LedgerFiles {
-    /// The files below `directory`; it may be empty yet.
+    /// The files of the generations up to `generation`, the first of which is in the directory `first`; it may be
+    /// empty yet.
     #[must_use]
-    pub fn new(directory: PathBuf) -> Self {
+    pub fn new(first: PathBuf, generation: u32) -> Self {
         Self {
-            directory,
+            first,
+            generation,
             turns: Arc::new(Semaphore::new(MOST)),
         }
     }
@@ -98,10 +104,21 @@ enum Wanted {
     },
 }
 
-fn wanted(uri: &Uri) -> Option<Wanted> {
-    let path = uri.path().strip_prefix('/')?;
+/// The generation that a path is about, and what it asks of it; `None` for one that there is not, and for other
+/// spellings of a number.
+fn of_generation(path: &str, newest: u32) -> Option<(u32, &str)> {
+    let path = path.strip_prefix('/')?;
+    let Some(rest) = path.strip_prefix("generation/") else {
+        return Some((newest, path));
+    };
+    let (number, path) = rest.split_once('/')?;
+    let generation: u32 = number.parse().ok()?;
+    ((1..=newest).contains(&generation) && generation.to_string() == number).then_some((generation, path))
+}
+
+fn wanted(path: &str, query: &str) -> Option<Wanted> {
     let number = |name: &str| -> Option<Option<u64>> {
-        let found = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).find(|(key, _)| key == name);
+        let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
         match found {
             Some((_, value)) => value.parse().ok().map(Some),
             None => Some(None),
@@ -128,13 +145,15 @@ fn wanted(uri: &Uri) -> Option<Wanted> {
 }
 
 async fn answer(State(files): State<LedgerFiles>, uri: Uri) -> Response {
-    let Some(wanted) = wanted(&uri) else {
+    let asked = of_generation(uri.path(), files.generation)
+        .and_then(|(generation, path)| Some((generation, wanted(path, uri.query().unwrap_or_default())?)));
+    let Some((generation, wanted)) = asked else {
         return (StatusCode::NOT_FOUND, "no such part of a ledger\n").into_response();
     };
     let Ok(Ok(turn)) = tokio::time::timeout(PATIENCE, files.turns.acquire_owned()).await else {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time\n").into_response();
     };
-    let directory = files.directory;
+    let directory = directory_of(&files.first, generation);
     let reading = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         match wanted {
@@ -235,7 +254,7 @@ mod tests {
     }
 
     async fn ask(folder: &std::path::Path, method: Method, path: &str) -> (StatusCode, Vec<u8>) {
-        let router = LedgerFiles::new(folder.to_owned()).router();
+        let router = LedgerFiles::new(folder.to_owned(), 1).router();
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let status = response.status();
@@ -284,6 +303,30 @@ mod tests {
         ] {
             let (status, _) = ask(folder.path(), Method::GET, &format!("/proof/{missing}")).await;
             assert_eq!(status, StatusCode::NOT_FOUND, "{missing}");
+        }
+    }
+
+    #[tokio::test]
+    async fn archived_generations_are_served_under_their_number() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = folder.path().join("ledger");
+        for (generation, entries) in [(1, 3), (2, 5)] {
+            std::fs::rename(written(entries).keep(), directory_of(&first, generation)).unwrap();
+        }
+        let router = LedgerFiles::new(first, 2).router();
+        let size = async |path: &str| {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            let status = response.status();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let claimed = Checkpoint::claimed(&body).map(|claimed| claimed.size);
+            (status == StatusCode::OK).then_some(claimed).flatten()
+        };
+        assert_eq!(size("/checkpoint").await, Some(5));
+        assert_eq!(size("/generation/1/checkpoint").await, Some(3));
+        assert_eq!(size("/generation/2/checkpoint").await, Some(5));
+        for other in ["0", "3", "01", "+1", "1/generation/1", ".."] {
+            assert_eq!(size(&format!("/generation/{other}/checkpoint")).await, None, "{other}");
         }
     }
 

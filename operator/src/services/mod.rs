@@ -5,4 +5,6 @@ pub mod evidence;
 pub mod keys;
 pub mod ledger;
 pub mod ledger_http;
+pub(crate) mod opening;
 pub mod policy;
+mod problem;

@@ -1,20 +1,23 @@
-//! What verifiers need, in a `ConfigMap`: the policy file (origin and first keys) and the keys in force.
+//! What verifiers need, in a `ConfigMap`: the policy file (origin and first keys), the keys in force, and all keys with
+//! the first entry that each signs, for tools that check single entries.
 //!
 //! The policy of a ledger never changes. A `ConfigMap` that holds another one is left alone and said so: it is either of
 //! another ledger, or somebody wants verifiers to trust other keys.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
+use penin_ledger::Policy;
 use penin_ledger::keys::Verifiers;
-use penin_ledger::{Policy, Source, generations};
+use serde_json::{Value, json};
 
 /// Key of the policy document.
 const POLICY: &str = "policy.json";
+/// Key of all keys, oldest first.
+const KEYS: &str = "keys.json";
 /// Key of the C2SP verifier key of the checkpoints.
 const LOG_KEY: &str = "log.vkey";
 /// Key of the attestation key, PEM.
@@ -22,24 +25,35 @@ const ATTESTATION_KEY: &str = "attestation.pub.pem";
 /// Longest time of one call.
 const CALL: Duration = Duration::from_secs(5);
 
-/// The data of the `ConfigMap`, from the first entry of the ledger in `directory` and the keys in force.
+/// The data of the `ConfigMap`: `keys` are all keys of the ledger with the first entry that they sign, as
+/// [`penin_ledger::Ledger::keys`] gives them.
 ///
 /// # Errors
-/// When the ledger has no readable first entry.
-pub fn data(directory: &Path, current: &Verifiers) -> Result<BTreeMap<String, String>, String> {
-    let genesis = Source::open(directory)
-        .and_then(|source| generations::beginning(&source))
-        .map_err(|error| error.to_string())?
-        .ok_or("the ledger has no first entry yet")?;
-    let attestation = current.attestation.to_pem().map_err(|error| error.to_string())?;
-    let vkey = current.log.to_vkey(&genesis.origin);
-    let policy = Policy {
-        origin: genesis.origin,
-        keys: genesis.keys,
+/// When there are none, or one cannot be written.
+pub fn data(origin: &str, keys: &[(u64, Verifiers)]) -> Result<BTreeMap<String, String>, String> {
+    let ([(_, first), ..], [.., (_, current)]) = (keys, keys) else {
+        return Err("the ledger has no keys".to_owned());
     };
+    let attestation = current.attestation.to_pem().map_err(|error| error.to_string())?;
+    let policy = Policy {
+        origin: origin.to_owned(),
+        keys: *first,
+    };
+    let history: Vec<Value> = keys
+        .iter()
+        .map(|(from, keys)| {
+            json!({
+                "from": from.to_string(),
+                "logKey": keys.log.to_vkey(origin),
+                "attestationKey": keys.attestation,
+            })
+        })
+        .collect();
+    let history = serde_json::to_string_pretty(&history).map_err(|error| error.to_string())?;
     Ok(BTreeMap::from([
         (POLICY.to_owned(), policy.to_json()),
-        (LOG_KEY.to_owned(), format!("{vkey}\n")),
+        (KEYS.to_owned(), format!("{history}\n")),
+        (LOG_KEY.to_owned(), format!("{}\n", current.log.to_vkey(origin))),
         (ATTESTATION_KEY.to_owned(), attestation),
     ]))
 }
@@ -109,42 +123,35 @@ async fn bounded<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use penin_ledger::{Keys, Ledger, MemoryAnchor, Options};
+    use penin_ledger::Keys;
+
+    const ORIGIN: &str = "test.penin.ai/ledger";
 
     #[test]
     fn the_policy_names_the_first_keys_and_beside_it_stand_those_in_force() {
-        let folder = tempfile::tempdir().unwrap();
-        let (first, second) = (Keys::generate([1; 64]), Keys::generate([2; 64]));
-        let mut options = Options::new("test.penin.ai/ledger", 1_790_000_000_000);
-        options.any_filesystem = true;
-        let ledger = Ledger::open(
-            folder.path(),
-            first.clone(),
-            Box::new(MemoryAnchor::default()),
-            1,
-            options,
-        )
-        .unwrap();
-        ledger.rotate_keys(second.clone(), 1_790_000_000_000).wait().unwrap();
-        ledger.close();
-        let before = data(folder.path(), &first.verifiers()).unwrap();
-        let after = data(folder.path(), &second.verifiers()).unwrap();
+        let [first, second] = [1, 2].map(|seed| Keys::generate([seed; 64]).verifiers());
+        let before = data(ORIGIN, &[(0, first)]).unwrap();
+        let after = data(ORIGIN, &[(0, first), (7, second)]).unwrap();
         assert_eq!(before[POLICY], after[POLICY]);
         let policy = Policy::from_json(&after[POLICY]).unwrap();
-        assert_eq!(policy.keys, first.verifiers());
-        assert!(after[LOG_KEY].starts_with("test.penin.ai/ledger+"));
-        assert_ne!(before[LOG_KEY], after[LOG_KEY]);
+        assert_eq!((policy.origin.as_str(), policy.keys), (ORIGIN, first));
+        assert_eq!(after[LOG_KEY].trim_end(), second.log.to_vkey(ORIGIN));
+        assert_eq!(after[ATTESTATION_KEY], second.attestation.to_pem().unwrap());
+        let keys: Value = serde_json::from_str(&after[KEYS]).unwrap();
+        assert_eq!(keys[0]["from"], "0");
+        assert_eq!(keys[0]["logKey"], first.log.to_vkey(ORIGIN));
+        assert_eq!(keys[1]["from"], "7");
+        assert_eq!(keys[1]["attestationKey"], second.attestation.to_base64());
         assert_eq!(step(&before, &after), Ok(Step::Write));
         assert_eq!(step(&after, &after), Ok(Step::Nothing));
         assert_eq!(step(&BTreeMap::new(), &after), Ok(Step::Write));
     }
 
     #[test]
-    fn another_policy_is_left_alone_and_an_empty_ledger_has_none() {
+    fn another_policy_is_left_alone_and_a_ledger_without_keys_has_none() {
         let found = BTreeMap::from([(POLICY.to_owned(), "{}".to_owned())]);
         let wanted = BTreeMap::from([(POLICY.to_owned(), "{ }".to_owned())]);
         assert!(step(&found, &wanted).unwrap_err().contains("another ledger"));
-        let folder = tempfile::tempdir().unwrap();
-        assert!(data(folder.path(), &Keys::generate([1; 64]).verifiers()).is_err());
+        assert!(data(ORIGIN, &[]).is_err());
     }
 }

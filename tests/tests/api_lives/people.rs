@@ -88,7 +88,7 @@ async fn a_suspended_cycle_raises_nothing_and_an_abort_takes_back() {
     })
     .await;
     let kinds = shop.agreement(operator, &champion).await;
-    assert!(kinds.contains(&"ROLLBACK".to_owned()), "{kinds:?}");
+    assert!(kinds.contains(&"OVERRIDE".to_owned()), "{kinds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

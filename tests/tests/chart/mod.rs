@@ -34,6 +34,10 @@ pub const VALUES: &[&[&str]] = &[
     ],
     &[
         "--set",
+        "ledger.generation=3,ledger.signingKeySecret=new-keys,ledger.formerSigningKeySecret=old-keys",
+    ],
+    &[
+        "--set",
         "nameOverride=league,podLabels.a=b,nodeSelector.disk=ssd,priorityClassName=high,imagePullSecrets[0].name=r,extraArgs[0]=--log=debug",
     ],
 ];

@@ -43,7 +43,9 @@ pub fn ledger(dir: &Path, entries: u64) {
             window.pop_front().unwrap().wait().unwrap();
         }
     }
-    window.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
+    for ticket in window {
+        ticket.wait().unwrap();
+    }
     ledger.close();
 }
 

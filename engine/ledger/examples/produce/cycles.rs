@@ -4,9 +4,9 @@
 use penin_engine::config::Config;
 use penin_engine::decision::Decision;
 use penin_engine::event;
-use penin_engine::master::{CycleInput, CycleOutcome, State, commit, run_cycle};
-use penin_ledger::replay::{CONFIG, CYCLE_INPUT, STATE};
-use penin_ledger::{Blob, Digest, Draft, Kind};
+use penin_engine::master::{CycleInput, State, commit, run_cycle};
+use penin_ledger::replay::{self, CONFIG, CYCLE_INPUT, STATE};
+use penin_ledger::{Blob, Draft, Kind};
 use serde_json::{Value, json};
 
 /// Something that the engine refuses, in words.
@@ -99,33 +99,13 @@ impl Cycles {
             Decision::Rollback | Decision::Abort | Decision::Fallback => Kind::Rollback,
             Decision::Hold | Decision::Canary => Kind::GateEval,
         };
-        draft.content_hashes = outcome
-            .events
-            .iter()
-            .map(|event| Digest::from_bytes(*event.content_hash().as_bytes()))
-            .collect();
-        draft.body.insert("outcome".into(), summary(&outcome));
+        draft.content_hashes = replay::content_hashes(&outcome);
+        draft.body.insert("outcome".into(), replay::summary(&outcome));
         draft
             .body
             .insert("events".into(), serde_json::to_value(&outcome.events)?);
         Ok(())
     }
-}
-
-fn summary(outcome: &CycleOutcome) -> Value {
-    json!({
-        "cycle": outcome.cycle.to_string(),
-        "decision": outcome.decision,
-        "reason": outcome.reason,
-        "causes": outcome.causes,
-        "traffic": outcome.traffic,
-        "configHash": outcome.config_hash,
-        "inputHash": outcome.input_hash,
-        "preStateHash": outcome.pre_state_hash,
-        "postStateHash": outcome.post_state_hash,
-        "rngBefore": outcome.rng_before,
-        "rngAfter": outcome.rng_after,
-    })
 }
 
 fn blob(name: &str, document: &Value) -> Result<Blob, Problem> {

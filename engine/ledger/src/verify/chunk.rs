@@ -2,24 +2,30 @@
 
 use std::ops::Range;
 
+use super::published::{Extent, Lower};
 use super::schedule::Schedule;
 use super::{Finding, Severity};
 use crate::dsse::pae;
 use crate::entry::{Entry, Kind, Position, chain_position};
 use crate::hash::{Digest, leaf_hash};
 use crate::keys::PublicKey;
+use crate::publish::paths::TILE_WIDTH;
 use crate::reader::ReadError;
 use crate::source::{RawEntry, Source};
 use crate::tree::Frontier;
 
 /// Entries of a chunk: whole bundles, and whole subtrees of the tree.
 pub(super) const CHUNK: u64 = 4_096;
+/// Level of the node over a full tile.
+const TILE_LEVEL: u32 = TILE_WIDTH.ilog2();
 /// Signatures verified together.
 const BATCH: usize = 128;
 
 /// How far to look.
 pub(super) struct Depth {
     pub hashes_only: bool,
+    /// How much of the published copy is compared.
+    pub copy: Extent,
 }
 
 /// What a chunk holds.
@@ -35,6 +41,8 @@ pub(super) struct Checked {
     pub runs: Vec<Vec<(u32, Digest)>>,
     pub signatures: u64,
     pub blobs: u64,
+    /// Roots of the full tiles of the lowest level that were compared.
+    pub tiles: Vec<Digest>,
     pub findings: Vec<Finding>,
 }
 
@@ -57,6 +65,7 @@ struct Work<'a> {
     /// Whether nothing but GENESIS and CARRY came so far.
     carrying: bool,
     signed: Vec<Signed>,
+    copy: Lower<'a>,
     checked: Checked,
 }
 
@@ -77,6 +86,7 @@ pub(super) fn check(
         run: Frontier::starting_at(range.start),
         carrying: range.start == 0,
         signed: Vec::new(),
+        copy: Lower::new(source, depth.copy),
         checked: Checked::default(),
     };
     source.scan(range, |entry| {
@@ -95,6 +105,8 @@ pub(super) fn check(
     }
     work.check_signatures();
     work.cut();
+    work.checked.tiles = work.copy.roots;
+    work.checked.findings.extend(work.copy.findings);
     Ok(work.checked)
 }
 
@@ -119,7 +131,14 @@ impl Work<'_> {
             self.content(raw, leaf)?;
         }
         self.checked.last = leaf;
-        self.run.push(leaf);
+        let (mut level, mut tile) = (0, None);
+        self.run.push_recording(leaf, |node| {
+            if level == TILE_LEVEL {
+                tile = Some(node);
+            }
+            level += 1;
+        });
+        self.copy.entry(raw.seq, raw.bytes, &leaf, tile)?;
         self.next += 1;
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::source::Source;
 use crate::store::StoreError;
 use crate::tree::Frontier;
 use chunk::{CHUNK, Checked, Depth};
+use published::{Extent, Upper};
 use schedule::Schedule;
 
 /// Most findings that are kept; more are counted.
@@ -182,14 +183,13 @@ fn check(directory: &Path, options: &VerifyOptions<'_>, report: &mut Report) -> 
     let mut marks = Marks::default();
     marks.want(options.anchor.map(|head| head.size));
     marks.want(checkpoint.as_ref().map(|checkpoint| checkpoint.size));
-    let frontier = walk(directory, size, options, &schedule, &mut marks, report)?;
+    let copy = Extent {
+        size: checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size).min(size),
+        bundles: source.is_database(),
+    };
+    let frontier = walk(&source, size, copy, options, &schedule, &mut marks, report)?;
     report.root = frontier.root();
     compare_heads(options.anchor, checkpoint.as_ref(), &marks, report);
-    if source.is_database() {
-        published::compare(&source, checkpoint.map_or(0, |c| c.size), report)?;
-    } else {
-        published::check_tiles(&source, report)?;
-    }
     Ok(())
 }
 
@@ -248,8 +248,9 @@ fn read_checkpoint(source: &Source, schedule: &Schedule, report: &mut Report) ->
 
 /// Walks all entries with several threads: each takes chunks, this one joins them in order.
 fn walk(
-    directory: &Path,
+    source: &Source,
     size: u64,
+    copy: Extent,
     options: &VerifyOptions<'_>,
     schedule: &Schedule,
     marks: &mut Marks,
@@ -258,6 +259,7 @@ fn walk(
     let next = AtomicU64::new(0);
     let chunks = size.div_ceil(CHUNK);
     let splits: Vec<u64> = marks.inside(0, size).collect();
+    let directory = source.directory();
     let (results, received) = mpsc::sync_channel(options.threads.max(1) * 2);
     std::thread::scope(|scope| {
         for _ in 0..options.threads.max(1) {
@@ -272,6 +274,7 @@ fn walk(
                     let range = index * CHUNK..((index + 1) * CHUNK).min(size);
                     let depth = Depth {
                         hashes_only: options.hashes_only || range.end <= options.since,
+                        copy,
                     };
                     let checked = match &source {
                         Ok(source) => chunk::check(source, range, &depth, schedule, splits),
@@ -284,12 +287,13 @@ fn walk(
             });
         }
         drop(results);
-        join(&received, size, options, marks, report)
+        join(&received, source, size, options, marks, report)
     })
 }
 
 fn join(
     received: &mpsc::Receiver<(u64, Result<Checked, ReadError>)>,
+    source: &Source,
     size: u64,
     options: &VerifyOptions<'_>,
     marks: &mut Marks,
@@ -297,6 +301,7 @@ fn join(
 ) -> Result<Frontier, ReadError> {
     let mut waiting = BTreeMap::new();
     let mut frontier = Frontier::new();
+    let mut tiles = Upper::new(source);
     let (mut last, mut epoch, mut sealed) = (Digest::ZERO, 0, false);
     let mut wanted = 0;
     for (index, checked) in received {
@@ -326,10 +331,14 @@ fn join(
             }
             report.signatures += checked.signatures;
             report.blobs += checked.blobs;
+            for root in checked.tiles {
+                tiles.root(root)?;
+            }
             checked.findings.into_iter().for_each(|f| report.add(f));
             (options.progress)(frontier.size(), size);
         }
     }
+    tiles.finish()?.into_iter().for_each(|f| report.add(f));
     Ok(frontier)
 }
 

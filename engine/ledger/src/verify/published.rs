@@ -1,6 +1,10 @@
 //! The published copy against the record, and tiles against entries.
+//!
+//! Whoever checks a chunk of entries has everything for the bundles and the lowest tiles above it, and compares them on
+//! the way: reading and hashing the entries a second time would cost as much as the first. The tiles above are a
+//! 256th of it and are compared where chunks are joined.
 
-use super::Report;
+use super::{Finding, Severity};
 use crate::hash::Digest;
 use crate::publish::paths::{TILE_WIDTH, bundle_path, tile_path};
 use crate::reader::ReadError;
@@ -8,111 +12,160 @@ use crate::source::Source;
 use crate::store::StoreError;
 use crate::tree::Frontier;
 
-/// Expects the files of every tile and bundle up to `size`, built from the entries of `source`.
-struct Expected<'a> {
-    source: &'a Source,
-    size: u64,
+/// How much of the copy is compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Extent {
+    /// Entries that the checkpoint promises, and that are there.
+    pub size: u64,
     /// Whether bundles are compared too; pointless when the entries come from them.
-    bundles: bool,
-    tiles: Vec<(u64, Vec<u8>)>,
+    pub bundles: bool,
+}
+
+/// The lowest tiles and the bundles of consecutive entries. The first one begins a tile.
+#[derive(Debug)]
+pub(super) struct Lower<'a> {
+    source: &'a Source,
+    extent: Extent,
+    tile: Vec<u8>,
     bundle: Vec<u8>,
-    frontier: Frontier,
+    /// Roots of the full tiles, in order.
+    pub roots: Vec<Digest>,
+    pub findings: Vec<Finding>,
 }
 
-/// Compares a database with the copy beside it, up to the checkpoint that promises it.
-pub(super) fn compare(source: &Source, size: u64, report: &mut Report) -> Result<(), ReadError> {
-    Expected::new(source, size.min(report.size), true).check(report)
-}
-
-/// Checks the tiles of a published copy against its own entries.
-pub(super) fn check_tiles(source: &Source, report: &mut Report) -> Result<(), ReadError> {
-    let size = report.checkpoint.unwrap_or(0).min(report.size);
-    Expected::new(source, size, false).check(report)
-}
-
-impl<'a> Expected<'a> {
-    fn new(source: &'a Source, size: u64, bundles: bool) -> Self {
+impl<'a> Lower<'a> {
+    pub const fn new(source: &'a Source, extent: Extent) -> Self {
         Self {
             source,
-            size,
-            bundles,
-            tiles: Vec::new(),
+            extent,
+            tile: Vec::new(),
             bundle: Vec::new(),
-            frontier: Frontier::new(),
+            roots: Vec::new(),
+            findings: Vec::new(),
         }
     }
 
-    fn check(mut self, report: &mut Report) -> Result<(), ReadError> {
-        let source = self.source;
-        source.scan(0..self.size, |entry| self.entry(entry.bytes, report))?;
-        // The unfinished ones.
-        let (size, bundle) = (self.size, std::mem::take(&mut self.bundle));
-        if !bundle.is_empty() && self.frontier.size() == size {
-            let path = bundle_path(size / TILE_WIDTH, size % TILE_WIDTH);
-            self.file(&path, &bundle, report)?;
+    /// Takes entry `seq`. `root` is the root over the 256 entries that end with it, if it is known.
+    pub fn entry(&mut self, seq: u64, bytes: &[u8], leaf: &Digest, root: Option<Digest>) -> Result<(), ReadError> {
+        if seq >= self.extent.size {
+            return Ok(());
         }
-        for (level, (index, tile)) in std::mem::take(&mut self.tiles).into_iter().enumerate() {
-            if !tile.is_empty() {
-                let width = tile.len() as u64 / Digest::LENGTH as u64;
-                let level = u8::try_from(level).unwrap_or(u8::MAX);
-                self.file(&tile_path(level, index, width), &tile, report)?;
+        if self.extent.bundles {
+            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+            self.bundle.extend_from_slice(&length.to_be_bytes());
+            self.bundle.extend_from_slice(bytes);
+        }
+        self.tile.extend_from_slice(leaf.as_bytes());
+        let end = seq + 1;
+        if end.is_multiple_of(TILE_WIDTH) || end == self.extent.size {
+            self.compare(seq / TILE_WIDTH, end - seq / TILE_WIDTH * TILE_WIDTH)?;
+            if end.is_multiple_of(TILE_WIDTH) {
+                let root = root.unwrap_or_else(|| root_of(&self.tile));
+                self.roots.push(root);
+            }
+            self.tile.clear();
+            self.bundle.clear();
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, index: u64, width: u64) -> Result<(), ReadError> {
+        let tile = tile_path(0, index, width);
+        self.findings.extend(compare(self.source, &tile, &self.tile)?);
+        if self.extent.bundles {
+            let bundle = bundle_path(index, width);
+            self.findings.extend(compare(self.source, &bundle, &self.bundle)?);
+        }
+        Ok(())
+    }
+}
+
+fn root_of(tile: &[u8]) -> Digest {
+    let mut tree = Frontier::new();
+    let hashes = tile.chunks_exact(Digest::LENGTH).filter_map(Digest::from_slice);
+    hashes.for_each(|hash| tree.push(hash));
+    tree.root()
+}
+
+/// The tiles of all levels but the lowest, from the roots of the tiles below.
+#[derive(Debug)]
+pub(super) struct Upper<'a> {
+    source: &'a Source,
+    /// Index and hashes of the unfinished tile of each level, level 1 first.
+    tiles: Vec<(u64, Vec<u8>)>,
+    /// Over the roots of the lowest tiles.
+    frontier: Frontier,
+    pub findings: Vec<Finding>,
+}
+
+impl<'a> Upper<'a> {
+    pub fn new(source: &'a Source) -> Self {
+        Self {
+            source,
+            tiles: Vec::new(),
+            frontier: Frontier::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Takes the root of the next full tile of the lowest level.
+    pub fn root(&mut self, root: Digest) -> Result<(), ReadError> {
+        let mut completed = Vec::with_capacity(8);
+        self.frontier.push_recording(root, |node| completed.push(node));
+        for (place, node) in completed.iter().step_by(8).enumerate() {
+            if self.tiles.len() <= place {
+                self.tiles.resize_with(place + 1, Default::default);
+            }
+            let Some((index, tile)) = self.tiles.get_mut(place) else {
+                continue;
+            };
+            tile.extend_from_slice(node.as_bytes());
+            if tile.len() as u64 == TILE_WIDTH * Digest::LENGTH as u64 {
+                let (at, content) = (*index, std::mem::take(tile));
+                *index += 1;
+                let path = tile_path(level(place), at, TILE_WIDTH);
+                self.findings.extend(compare(self.source, &path, &content)?);
             }
         }
         Ok(())
     }
 
-    fn entry(&mut self, bytes: &[u8], report: &mut Report) -> Result<(), ReadError> {
-        if self.bundles {
-            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-            self.bundle.extend_from_slice(&length.to_be_bytes());
-            self.bundle.extend_from_slice(bytes);
+    /// Compares the unfinished ones.
+    pub fn finish(mut self) -> Result<Vec<Finding>, ReadError> {
+        for (place, (index, tile)) in self.tiles.iter().enumerate() {
+            if !tile.is_empty() {
+                let width = tile.len() as u64 / Digest::LENGTH as u64;
+                let path = tile_path(level(place), *index, width);
+                self.findings.extend(compare(self.source, &path, tile)?);
+            }
         }
-        let mut completed = Vec::with_capacity(8);
-        let leaf = crate::hash::leaf_hash(bytes);
-        self.frontier.push_recording(leaf, |node| completed.push(node));
-        for (level, node) in completed.iter().step_by(8).enumerate() {
-            self.tile(level, node, report)?;
-        }
-        if self.bundles && self.frontier.size().is_multiple_of(TILE_WIDTH) {
-            let content = std::mem::take(&mut self.bundle);
-            let index = self.frontier.size() / TILE_WIDTH - 1;
-            self.file(&bundle_path(index, TILE_WIDTH), &content, report)?;
-        }
-        Ok(())
+        Ok(self.findings)
     }
+}
 
-    fn tile(&mut self, level: usize, node: &Digest, report: &mut Report) -> Result<(), ReadError> {
-        if self.tiles.len() <= level {
-            self.tiles.resize_with(level + 1, Default::default);
-        }
-        let Some((index, tile)) = self.tiles.get_mut(level) else {
-            return Ok(());
-        };
-        tile.extend_from_slice(node.as_bytes());
-        if tile.len() as u64 == TILE_WIDTH * Digest::LENGTH as u64 {
-            let (at, content) = (*index, std::mem::take(tile));
-            *index += 1;
-            let level = u8::try_from(level).unwrap_or(u8::MAX);
-            self.file(&tile_path(level, at, TILE_WIDTH), &content, report)?;
-        }
-        Ok(())
-    }
+fn level(place: usize) -> u8 {
+    u8::try_from(place + 1).unwrap_or(u8::MAX)
+}
 
-    fn grown(&self, path: &str, expected: &[u8]) -> bool {
-        let full = path.split_once(".p/").map(|(full, _)| full);
-        let full = full.and_then(|full| self.source.copy().read(full).ok().flatten());
-        full.is_some_and(|full| full.starts_with(expected))
-    }
+/// What is wrong with a published file, if anything is.
+fn compare(source: &Source, path: &str, expected: &[u8]) -> Result<Option<Finding>, ReadError> {
+    let found = source.copy().read(path);
+    let (severity, detail) = match found.map_err(|e| StoreError::Io(format!("{path}: {e}")))? {
+        Some(found) if found == expected => return Ok(None),
+        Some(_) => (Severity::Tampered, format!("{path} is not what the entries give")),
+        // A writer at work may have finished the tile and removed its partial forms since.
+        None if grown(source, path, expected) => return Ok(None),
+        None => (Severity::Incomplete, format!("{path} is missing")),
+    };
+    Ok(Some(Finding {
+        severity,
+        seq: None,
+        detail,
+    }))
+}
 
-    fn file(&self, path: &str, expected: &[u8], report: &mut Report) -> Result<(), ReadError> {
-        let found = self.source.copy().read(path);
-        match found.map_err(|e| StoreError::Io(format!("{path}: {e}")))? {
-            Some(found) if found == expected => {}
-            Some(_) => report.tampered(None, format!("{path} is not what the entries give")),
-            // A writer at work may have finished the tile and removed its partial forms since.
-            None if self.grown(path, expected) => {}
-            None => report.incomplete(None, format!("{path} is missing")),
-        }
-        Ok(())
-    }
+fn grown(source: &Source, path: &str, expected: &[u8]) -> bool {
+    let full = path.split_once(".p/").map(|(full, _)| full);
+    let full = full.and_then(|full| source.copy().read(full).ok().flatten());
+    full.is_some_and(|full| full.starts_with(expected))
 }

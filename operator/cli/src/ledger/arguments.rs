@@ -101,15 +101,17 @@ pub struct VerifyArguments {
     /// Which ledger.
     #[command(flatten)]
     pub ledger: LedgerPlace,
-    /// Policy file with the keys to trust; without it the ledger's own keys are used.
+    /// Policy file with the keys to trust; without it the ledger's own keys are used. With `--previous` it may be that
+    /// of an older generation: each one names the keys of the next.
     #[arg(long)]
     pub policy: Option<PathBuf>,
     /// File with the anchored head as JSON, or the `LedgerAnchor` object as `kubectl get -o json` prints it.
     #[arg(long)]
     pub anchor: Option<PathBuf>,
-    /// The generation before this one: it must be sealed, and this one must begin with its last head.
+    /// A generation before this one, verified too: it must be sealed for this one, which must begin with its last head.
+    /// Given several times, the oldest first.
     #[arg(long, value_name = "LEDGER")]
-    pub previous: Option<Place>,
+    pub previous: Vec<Place>,
     /// Entries below this number were checked before: hash them only.
     #[arg(long, default_value_t = 0)]
     pub since: u64,

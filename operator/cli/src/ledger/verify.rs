@@ -18,44 +18,97 @@ use crate::{CommandError, Exit};
 pub async fn run(arguments: VerifyArguments, output: Output) -> Result<Exit, CommandError> {
     let policy = arguments.policy.as_deref().map(policy).transpose()?;
     let anchor = arguments.anchor.as_deref().map(anchor).transpose()?;
-    let opened = Opened::open(&arguments.ledger.place).await?;
-    let previous = match &arguments.previous {
-        Some(place) => Some(Opened::open(place).await?),
-        None => None,
-    };
-    let size = Source::open(opened.directory()).and_then(|source| source.size());
-    let progress = Progress::new("verifying", size.unwrap_or(0));
-    let options = VerifyOptions {
-        policy: policy.as_ref(),
-        anchor: anchor.as_ref(),
-        since: arguments.since,
-        hashes_only: arguments.hashes_only,
-        progress: &|done, _| progress.show(done),
-        ..VerifyOptions::default()
-    };
-    let mut report = verify(opened.directory(), &options)?;
-    drop(progress);
-    if let Some(previous) = previous {
-        let problem = generations::broken_link(&previous.source()?, &opened.source()?)?;
-        if let Some(detail) = problem {
-            report.verdict = Verdict::Tampered;
-            report.findings.push(Finding {
-                severity: Severity::Tampered,
-                seq: Some(0),
-                detail,
+    let mut chain = Vec::new();
+    for place in arguments.previous.iter().chain([&arguments.ledger.place]) {
+        chain.push(Opened::open(place).await?);
+    }
+    let mut policies = assigned(policy, &chain);
+    let mut reports: Vec<Report> = Vec::new();
+    for (index, opened) in chain.iter().enumerate() {
+        let is_last = index + 1 == chain.len();
+        let pinned = policies.get_mut(index).and_then(Option::take);
+        let size = Source::open(opened.directory()).and_then(|source| source.size());
+        let progress = Progress::new("verifying", size.unwrap_or(0));
+        let options = VerifyOptions {
+            policy: pinned.as_ref(),
+            anchor: anchor.as_ref().filter(|_| is_last),
+            since: if is_last { arguments.since } else { 0 },
+            hashes_only: arguments.hashes_only,
+            progress: &|done, _| progress.show(done),
+            ..VerifyOptions::default()
+        };
+        let mut report = verify(opened.directory(), &options)?;
+        drop(progress);
+        if let Some(before) = index.checked_sub(1).and_then(|before| chain.get(before)) {
+            check_link(before, opened, &mut report)?;
+        }
+        // Whoever trusts this generation's keys can trust those that its last entry names.
+        if pinned.is_some()
+            && report.verdict == Verdict::Ok
+            && !arguments.hashes_only
+            && let Some(next) = policies.get_mut(index + 1).filter(|next| next.is_none())
+        {
+            *next = generations::end(&opened.source()?)?.next.map(|next| Policy {
+                origin: next.origin,
+                keys: next.keys,
             });
         }
+        reports.push(report);
     }
-    if arguments.json || output != Output::Table {
-        print(&report, output)?;
-    } else {
-        line(&describe(&report))?;
-    }
-    Ok(match report.verdict {
+    let verdict = reports.iter().map(|report| report.verdict).max();
+    say(&reports, arguments.json, output)?;
+    Ok(match verdict.unwrap_or(Verdict::Ok) {
         Verdict::Ok => Exit::Ok,
         Verdict::Incomplete => Exit::Incomplete,
         Verdict::Tampered => Exit::Tampered,
     })
+}
+
+/// The policy at the generation whose origin it names, or at the oldest one, which then is not the expected one.
+fn assigned(policy: Option<Policy>, chain: &[Opened]) -> Vec<Option<Policy>> {
+    let mut policies: Vec<Option<Policy>> = chain.iter().map(|_| None).collect();
+    let Some(policy) = policy else { return policies };
+    let origin = |opened: &Opened| Some(generations::beginning(&opened.source().ok()?).ok()??.origin);
+    let at = chain
+        .iter()
+        .position(|opened| origin(opened).as_deref() == Some(policy.origin.as_str()));
+    if let Some(slot) = policies.get_mut(at.unwrap_or(0)) {
+        *slot = Some(policy);
+    }
+    policies
+}
+
+fn check_link(before: &Opened, opened: &Opened, report: &mut Report) -> Result<(), CommandError> {
+    // Of damage the verification has spoken already, and more exactly.
+    let problem = match (before.source(), opened.source()) {
+        (Ok(before), Ok(source)) => generations::broken_link(&before, &source),
+        _ => return Ok(()),
+    };
+    let detail = match problem {
+        Ok(None) => return Ok(()),
+        Ok(Some(detail)) => detail,
+        Err(error) if super::exit(&error) == Exit::Tampered => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    report.verdict = Verdict::Tampered;
+    report.findings.push(Finding {
+        severity: Severity::Tampered,
+        seq: Some(0),
+        detail,
+    });
+    Ok(())
+}
+
+/// One report as it is; several as a list, the oldest first.
+fn say(reports: &[Report], json: bool, output: Output) -> Result<(), CommandError> {
+    if !json && output == Output::Table {
+        let texts: Vec<String> = reports.iter().map(describe).collect();
+        return line(&texts.join("\n"));
+    }
+    match reports {
+        [report] => print(report, output),
+        reports => print(&reports, output),
+    }
 }
 
 fn read(path: &Path) -> Result<String, CommandError> {

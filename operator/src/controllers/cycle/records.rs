@@ -10,6 +10,7 @@ use penin_engine::num::Num;
 use penin_engine::{league, master};
 use penin_ledger::entry::{Blob, CycleRef, Draft, Kind, Subject};
 use penin_ledger::hash::Digest;
+use penin_ledger::replay;
 use serde_json::{Map, Value, json};
 
 use super::book::{Book, ChallengerRef, FORMAT, Grant, Life, RevisionRef, Verdict};
@@ -219,17 +220,19 @@ pub fn closed(context: &Context<'_>) -> Record {
     record
 }
 
-/// REJECTION or ROLLBACK decided by the operator or a person, without the engine: nothing has to be proved for it.
+/// A withdrawal without the engine, for which nothing has to be proved: OVERRIDE when a person ended the life (by a
+/// command, or by deleting the Challenger or the cycle), else REJECTION or ROLLBACK.
 #[must_use]
 pub fn withdrawal(context: &Context<'_>, end: &End) -> Record {
     let verdict = end.verdict(context.life.had_live_traffic);
-    let kind = if context.life.had_live_traffic {
-        Kind::Rollback
-    } else {
-        Kind::Rejection
+    let kind = match (end.aborted, context.life.had_live_traffic) {
+        (true, _) => Kind::Override,
+        (false, true) => Kind::Rollback,
+        (false, false) => Kind::Rejection,
     };
     let body = json!({
         "verdict": verdict,
+        "hadLiveTraffic": context.life.had_live_traffic,
         "reason": end.reason.as_str(),
         "message": end.message,
         "grant": context.life.grant,
@@ -283,38 +286,18 @@ pub fn judgement(
         "stage": judged.stage,
         "verdict": judged.verdict,
         "assessment": judged.assessment,
-        "outcome": judged.outcome.as_ref().map(outcome_summary),
+        "outcome": judged.outcome.as_ref().map(replay::summary),
         "events": judged.outcome.as_ref().map(|outcome| &outcome.events),
         "gates": snapshot.gates.names,
         "unknown": judged.unknown,
     });
     let mut draft = draft(snapshot, kind, revision, trace, now, body);
     if let Some(outcome) = &judged.outcome {
-        draft.content_hashes = outcome
-            .events
-            .iter()
-            .filter_map(|event| event.content_hash().to_string().parse().ok())
-            .collect();
+        draft.content_hashes = replay::content_hashes(outcome);
     }
     draft.blobs = judged.replay.iter().map(|(name, value)| blob(name, value)).collect();
     draft.blobs.push(declared(snapshot));
     draft
-}
-
-fn outcome_summary(outcome: &master::CycleOutcome) -> Value {
-    json!({
-        "cycle": outcome.cycle.to_string(),
-        "decision": outcome.decision,
-        "reason": outcome.reason,
-        "causes": outcome.causes,
-        "traffic": outcome.traffic,
-        "configHash": outcome.config_hash,
-        "inputHash": outcome.input_hash,
-        "preStateHash": outcome.pre_state_hash,
-        "postStateHash": outcome.post_state_hash,
-        "rngBefore": outcome.rng_before,
-        "rngAfter": outcome.rng_after,
-    })
 }
 
 /// OUTCOME of a cycle's deletion. The book goes with it.

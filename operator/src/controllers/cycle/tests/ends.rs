@@ -232,7 +232,12 @@ fn a_challenger_that_is_deleted_in_flight_is_taken_back_before_it_disappears() {
     assert!(world.challengers.contains_key("better"), "the finalizer holds it");
     world.run_until("its end", |world| !world.challengers.contains_key("better"));
     assert_gone(&world, "better");
-    assert!(world.kinds().contains(&Kind::Rollback));
+    let end = world.entries.iter().find(|entry| entry.0 == Kind::Override).unwrap();
+    assert_eq!(
+        (&end.1["hadLiveTraffic"], &end.1["verdict"]),
+        (&true.into(), &"Aborted".into())
+    );
+    assert!(!world.kinds().contains(&Kind::Rollback));
 }
 
 #[test]
@@ -311,7 +316,7 @@ fn a_cycle_deleted_in_mid_canary_leaves_its_champion_serving_or_nothing_at_all()
         }
         let challenger = &world.challengers["better"];
         assert_eq!(challenger.metadata.finalizers, Some(Vec::new()), "it can be deleted");
-        assert!(world.kinds().contains(&Kind::Rollback));
+        assert!(world.kinds().contains(&Kind::Override));
     }
 }
 
