@@ -141,6 +141,29 @@ pub fn assess(weight: Percent, counts: ShareCounts, minimum: u64) -> ShareVerdic
     }
 }
 
+/// The counts that agree with copies of `share` per cent of `total` requests, or why `total` requests cannot say.
+///
+/// Copies and requests are counted by one proxy in one scrape, but not in one moment: a fiftieth and [`UNDER_WAY`] more
+/// or less say nothing. Copies that were sent in `ahead` thousandths of the window before it opened may have been
+/// counted, because their counters are made with the first of them.
+///
+/// # Errors
+/// How many requests are needed.
+pub fn agreeing_copies(share: Percent, total: u64, ahead: u64) -> Result<RangeInclusive<u64>, u64> {
+    let need = least_total(share).max(DEFAULT_MINIMUM);
+    if total < need || total > MAX_REQUESTS {
+        return Err(need);
+    }
+    let exact = accepted_counts(share, total);
+    let expected = total * u64::from(share.get()) / 100;
+    let slack = expected / 50 + UNDER_WAY;
+    let before = expected.saturating_mul(ahead) / 1_000;
+    Ok(exact.start().saturating_sub(slack)..=exact.end().saturating_add(slack).saturating_add(before))
+}
+
+/// Requests that may be under way at the two ends of a window, beside a fiftieth of all.
+const UNDER_WAY: u64 = 20;
+
 /// Fewest requests of which, at this weight, none at the challenger is as unlikely as [`ERROR`] / 2.
 /// Zero for weight 0, which needs no telling apart.
 fn least_total(weight: Percent) -> u64 {
