@@ -186,8 +186,8 @@ impl Evidence {
         };
         let share = Percent::try_from(percent).map_err(|error| Unknown::new(UnknownReason::InvalidQuery, error))?;
         let window = self.traffic_window.end_ms.saturating_sub(self.traffic_window.start_ms);
-        let ahead = lead_ms.saturating_mul(1_000).checked_div(window).unwrap_or(u64::MAX);
-        match agreeing_copies(share, requests, ahead) {
+        let edge = lead_ms.saturating_mul(1_000).checked_div(window).unwrap_or(u64::MAX);
+        match agreeing_copies(share, requests, edge) {
             Ok(range) if range.contains(&copies) => Ok(()),
             Ok(range) => {
                 let detail = format!(
