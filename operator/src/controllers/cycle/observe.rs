@@ -116,15 +116,24 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
         key,
     };
     snapshot.selector_conflicts = selector_conflicts(&snapshot, &services.items);
-    if let (Ok(settings), Ok(None), Ok(target)) = (&snapshot.settings, &snapshot.book, &snapshot.target) {
-        // Conflicts decide about adoption only; afterwards ours is the older route.
-        let cycles = Api::<PeninCycle>::namespaced(client.clone(), &snapshot.key.namespace);
-        snapshot.rival = rival(cycle, &cycles.list(&all).await?.items);
-        let others = other_routes(client, &routes_api, &all).await?;
-        let intent = super::route::intent(&snapshot, settings, &target.revision.name, &Split::ChampionOnly);
-        snapshot.conflict = traffic::conflicts(&intent, snapshot.route.as_ref(), &others);
-    }
+    Box::pin(conflicts(client, cycle, &mut snapshot)).await?;
     Ok(snapshot)
+}
+
+/// Who else has a claim on the target or on our requests. It decides about adoption only; afterwards ours is the older one.
+async fn conflicts(client: &Client, cycle: &PeninCycle, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
+    let (Ok(settings), Ok(None), Ok(target)) = (&snapshot.settings, &snapshot.book, &snapshot.target) else {
+        return Ok(());
+    };
+    let all = ListParams::default().limit(MOST);
+    let cycles = Api::<PeninCycle>::namespaced(client.clone(), &snapshot.key.namespace);
+    let routes = Api::<HttpRoute>::namespaced(client.clone(), &snapshot.key.namespace);
+    let rival = rival(cycle, &cycles.list(&all).await?.items);
+    let others = other_routes(client, &routes, &all).await?;
+    let intent = super::route::intent(snapshot, settings, &target.revision.name, &Split::ChampionOnly);
+    snapshot.conflict = traffic::conflicts(&intent, snapshot.route.as_ref(), &others);
+    snapshot.rival = rival;
+    Ok(())
 }
 
 /// Another cycle of the namespace that manages the same target: one that has adopted it, else one that is older. Traffic
@@ -136,7 +145,7 @@ pub(super) fn rival(cycle: &PeninCycle, all: &[PeninCycle]) -> Option<String> {
         |other: &&PeninCycle| other.uid() != cycle.uid() && other.spec.target_ref.name == cycle.spec.target_ref.name;
     let stronger = |other: &&PeninCycle| adopted(other) || age(other) < age(cycle);
     let rivals = all.iter().filter(same).filter(stronger);
-    rivals.min_by_key(|other| age(other)).map(|other| other.name_any())
+    rivals.min_by_key(|other| age(other)).map(kube::ResourceExt::name_any)
 }
 
 /// Routes of all namespaces; of the cycle's own alone where the operator may read no others.

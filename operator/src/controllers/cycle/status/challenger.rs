@@ -284,19 +284,16 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
     let generation = candidate.generation;
     status.observed_generation = Some(generation);
     status.phase = Some(ChallengerPhase::Pending);
-    let finding = match refusal(candidate, seen.book()) {
-        Some((reason, why)) => {
-            status.message = why;
-            Finding::new(ConditionType::Accepted, false, reason, &status.message)
-        }
-        None => {
-            status.revision = candidate.revision.as_ref().ok().map(|revision| revision.name.clone());
-            status.message = match seen.plan.reason {
-                Reason::Suspended => "The cycle is suspended".to_owned(),
-                _ => format!("Number {behind} in the queue"),
-            };
-            Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run")
-        }
+    let finding = if let Some((reason, why)) = refusal(candidate, seen.book()) {
+        status.message = why;
+        Finding::new(ConditionType::Accepted, false, reason, &status.message)
+    } else {
+        status.revision = candidate.revision.as_ref().ok().map(|revision| revision.name.clone());
+        status.message = match seen.plan.reason {
+            Reason::Suspended => "The cycle is suspended".to_owned(),
+            _ => format!("Number {behind} in the queue"),
+        };
+        Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run")
     };
     let accepted = finding.reason == Reason::Accepted;
     let reason = if accepted { Reason::Queued } else { finding.reason };
