@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     ModelCounts, RatioCounts, Reading, ResourceUse, SourceRecord, TrafficCounts, Unknown, UnknownReason, Window,
 };
-use crate::adapters::traffic::{ShareCounts, ShareVerdict, assess};
+use crate::adapters::traffic::{ShareCounts, ShareVerdict, agreeing_copies, assess};
 
 /// Largest snapshot in bytes. One revision with ten pods, fifteen bins and ten groups needs some 0.3 MB.
 pub const SNAPSHOT_LIMIT: usize = 4 * 1024 * 1024;
@@ -158,6 +158,50 @@ impl Evidence {
         let counts = ShareCounts::new(candidate, total).map_err(|error| inconsistent(&error))?;
         let weight = Percent::try_from(weight).map_err(|error| Unknown::new(UnknownReason::InvalidQuery, error))?;
         Ok(assess(weight, counts, min_requests))
+    }
+
+    /// The same evidence, in which the candidate's requests are unknown unless they are copies of `percent` per cent of the
+    /// reference's: a gateway that copies others than it was asked for shows the candidate another world than its users'.
+    /// `lead_ms`: how long before the window copies may have been sent that were counted in it.
+    #[must_use]
+    pub fn with_verified_copies(mut self, percent: u8, lead_ms: u64) -> Self {
+        if self.candidate.traffic.known().is_some()
+            && let Err(unknown) = self.copies_agree(percent, lead_ms)
+        {
+            self.candidate.traffic = Reading::Unknown(unknown);
+        }
+        self
+    }
+
+    fn copies_agree(&self, percent: u8, lead_ms: u64) -> Result<(), Unknown> {
+        let copies = self.candidate_requests_between_samples()?;
+        let requests = match &self.reference {
+            Some(reference) => reference.traffic.get()?.requests,
+            None => {
+                return Err(Unknown::new(
+                    UnknownReason::NoSource,
+                    "nobody serves what could be copied",
+                ));
+            }
+        };
+        let share = Percent::try_from(percent).map_err(|error| Unknown::new(UnknownReason::InvalidQuery, error))?;
+        let window = self.traffic_window.end_ms.saturating_sub(self.traffic_window.start_ms);
+        let edge = lead_ms.saturating_mul(1_000).checked_div(window).unwrap_or(u64::MAX);
+        match agreeing_copies(share, requests, edge) {
+            Ok(range) if range.contains(&copies) => Ok(()),
+            Ok(range) => {
+                let detail = format!(
+                    "{copies} copies of {requests} requests arrived, {} to {} were expected of {percent} %",
+                    range.start(),
+                    range.end()
+                );
+                Err(Unknown::new(UnknownReason::Inconsistent, detail))
+            }
+            Err(need) => {
+                let detail = format!("{requests} of {need} requests counted, too few to see their copies' share");
+                Err(Unknown::new(UnknownReason::NotYetSampled, detail))
+            }
+        }
     }
 
     /// The bytes that are stored: JSON with the members in order of their names (RFC 8785).

@@ -16,7 +16,7 @@ pub use deployment::{Rollout, deployment};
 pub use endpoints::ready_endpoints;
 pub use names::{cycle_label, revision_name};
 pub use quantity::{PodRequests, QuantityError, canonical_quantity, pod_requests, quantity_value};
-pub use service::{MAX_CONFLICTS, selector_conflicts, service};
+pub use service::{MAX_CONFLICTS, left_service, selector_conflicts, service};
 pub use template::{Revision, TemplateError, live_digest, parse_target, resolve};
 
 use std::collections::BTreeMap;
@@ -44,6 +44,21 @@ fn revision_labels(cycle: &str, revision: &str) -> BTreeMap<String, String> {
         (LABEL_CYCLE.to_owned(), cycle_label(cycle)),
         (LABEL_REVISION.to_owned(), revision.to_owned()),
     ])
+}
+
+/// Whether an object was left behind by a cycle of this name that is gone: it carries the labels that we write, and
+/// belongs to nobody.
+#[must_use]
+pub fn is_left_behind(metadata: &ObjectMeta, cycle: &str) -> bool {
+    let has = |key: &str, value: &str| {
+        let labels = metadata.labels.as_ref();
+        labels
+            .and_then(|labels| labels.get(key))
+            .is_some_and(|found| found == value)
+    };
+    has(LABEL_MANAGED_BY, FIELD_MANAGER)
+        && has(LABEL_CYCLE, &cycle_label(cycle))
+        && metadata.owner_references.as_ref().is_none_or(Vec::is_empty)
 }
 
 /// Metadata of a revision's Deployment and Service.

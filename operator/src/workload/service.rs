@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use penin_api::names::LABEL_REVISION;
 use penin_api::v1alpha1::cycle::ServicePorts;
 
-use super::{Home, object_meta, revision_labels};
+use super::{Home, is_left_behind, object_meta, revision_labels};
 
 /// Most names that [`selector_conflicts`] returns.
 pub const MAX_CONFLICTS: usize = 16;
@@ -32,6 +32,21 @@ pub fn service(home: &Home, revision: &str, ports: &ServicePorts) -> Service {
         }),
         status: None,
     }
+}
+
+/// Whether `service` is what an earlier cycle left behind for the pods of the revision that it is named after: then it
+/// reaches no others.
+#[must_use]
+pub fn left_service(service: &Service, cycle: &str, ports: &ServicePorts) -> bool {
+    let Some(name) = service.metadata.name.as_deref() else {
+        return false;
+    };
+    let Some(spec) = &service.spec else { return false };
+    let port = spec.ports.as_ref().and_then(|ports| ports.first());
+    let leads = port.is_some_and(|port| {
+        port.port == i32::from(ports.port) && port.target_port == Some(IntOrString::Int(ports.target_port.into()))
+    });
+    is_left_behind(&service.metadata, cycle) && leads && spec.selector == Some(revision_labels(cycle, name))
 }
 
 /// Names of the Services that would select pods with `pod_labels` and that we did not create, in

@@ -7,6 +7,9 @@ use super::wait::WaitError;
 /// Why a cluster, a namespace or an object could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
+    /// A pod of the model server without its counter.
+    #[error("pod {0} answers without penin_model_predictions_total: is it a model server?")]
+    NoCounter(String),
     /// The script could not be started at all.
     #[error("{script} could not be run: {source}")]
     Spawn {

@@ -2,7 +2,7 @@
 
 use std::{env, fmt, thread, time::Duration};
 
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::{
     Api, Client, Config, ResourceExt as _,
     api::{DeleteParams, DynamicObject, ListParams, ObjectMeta, Patch, PatchParams, PostParams},
@@ -38,6 +38,36 @@ impl fmt::Debug for TestNamespace {
 }
 
 impl TestNamespace {
+    /// Predictions that the pods of a revision have counted themselves, mirrored ones included. A pod that does not
+    /// answer, because it is starting or ending, counts nothing.
+    ///
+    /// # Errors
+    /// When the pods cannot be listed, or a pod answers without the counter.
+    pub async fn predictions(&self, revision: &str) -> Result<u64, ClusterError> {
+        const COUNTER: &str = "penin_model_predictions_total ";
+        let list = ListParams::default().labels(&format!("penin.ai/revision={revision}"));
+        let mut sum = 0;
+        for pod in self.api::<Pod>().list(&list).await? {
+            let (namespace, pod) = (&self.name, pod.name_any());
+            let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:9090/proxy/metrics");
+            let Ok(request) = http::Request::get(&path).body(Vec::new()) else {
+                continue;
+            };
+            let Ok(metrics) = self.client.request_text(request).await else {
+                continue;
+            };
+            let value = metrics
+                .lines()
+                .find_map(|line| line.strip_prefix(COUNTER))
+                .map(str::parse::<u64>);
+            match value {
+                Some(Ok(count)) => sum += count,
+                _ => return Err(ClusterError::NoCounter(pod)),
+            }
+        }
+        Ok(sum)
+    }
+
     pub(super) async fn create(client: Client, config: Config, prefix: &str) -> Result<Self, ClusterError> {
         let metadata = ObjectMeta {
             generate_name: Some(format!("{prefix}-")),

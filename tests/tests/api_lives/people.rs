@@ -1,6 +1,9 @@
 //! People who interfere: edits of the route, aborts, suspension, deletion.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use penin_api::foreign::HttpRoute;
@@ -130,4 +133,38 @@ async fn a_cycle_deleted_in_mid_canary_leaves_its_champion_serving() {
     })
     .await;
     drop(operator);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cycle_that_is_applied_again_takes_over_what_served_without_a_break() {
+    let shop = Shop::open(&cluster().await, "again").await;
+    let operator = shop.operator("operator-0").await;
+    let champion = shop.adopted().await;
+    let cycles = shop.namespace.api::<PeninCycle>();
+    cycles.delete(CYCLE, &DeleteParams::default()).await.unwrap();
+    shop.until("the end of the cycle", || async {
+        shop.cycle().await.is_none().then_some(())
+    })
+    .await;
+    let (route, deployment) = (shop.route().await.unwrap(), shop.deployment(&champion).await.unwrap());
+    // Nobody's objects: the target is another one by now, so that a copy of it could not be mistaken for the champion.
+    shop.apply(&objects::target("newer")).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    shop.apply(&objects::cycle(&shop.evidence_address())).await;
+    assert_eq!(shop.adopted().await, champion, "{}", shop.said());
+    let uid = shop.cycle().await.unwrap().uid().unwrap();
+    let owner = |object: &[OwnerReference]| object.iter().map(|owner| owner.uid.clone()).collect::<Vec<_>>();
+    let (after, again) = (shop.route().await.unwrap(), shop.deployment(&champion).await.unwrap());
+    assert_eq!(
+        (after.uid(), again.uid()),
+        (route.uid(), deployment.uid()),
+        "nothing is made anew"
+    );
+    assert_eq!(owner(after.owner_references()), [uid.clone()]);
+    assert_eq!(owner(again.owner_references()), [uid.clone()]);
+    let service = shop.namespace.api::<Service>().get(&champion).await.unwrap();
+    assert_eq!(owner(service.owner_references()), [uid]);
+    assert_eq!(again.spec.unwrap().template, deployment.spec.unwrap().template);
+    assert_eq!(shop.weights(&champion), [100], "every request went to the same pods");
+    shop.agreement(operator, &champion).await;
 }

@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use penin_api::foreign::HttpRoute;
 use penin_api::v1alpha1::{Challenger, ChallengerPhase, ChallengerStatus, PeninCycle};
 use penin_tests::cluster::{Cluster, TestNamespace, wait_until};
@@ -263,23 +262,6 @@ impl Served {
 
     /// Predictions that the pods of a revision have counted themselves, mirrored ones included.
     pub async fn served(&self, revision: &str) -> u64 {
-        let list = ListParams::default().labels(&format!("penin.ai/revision={revision}"));
-        let mut sum = 0;
-        for pod in self.namespace.api::<Pod>().list(&list).await.unwrap() {
-            let path = format!(
-                "/api/v1/namespaces/{}/pods/{}:9090/proxy/metrics",
-                self.namespace.name(),
-                pod.metadata.name.unwrap()
-            );
-            let request = http::Request::get(path).body(Vec::new()).unwrap();
-            let Ok(metrics) = self.cluster.client().request_text(request).await else {
-                continue;
-            };
-            let value = metrics
-                .lines()
-                .find_map(|line| line.strip_prefix("penin_model_predictions_total "));
-            sum += value.unwrap().parse::<u64>().unwrap();
-        }
-        sum
+        self.namespace.predictions(revision).await.unwrap()
     }
 }

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Pod, Service},
+    core::v1::{ConfigMap, Service},
     discovery::v1::EndpointSlice,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::{ListParams, PostParams};
+use kube::api::PostParams;
 use penin_api::foreign::HttpRoute;
 use penin_api::values::Percent;
 use penin_operator::adapters::traffic::{
@@ -208,22 +208,7 @@ impl Lab {
 
     /// Predictions that the pods of a revision have counted themselves, mirrored ones included.
     pub async fn served(&self, revision: &str) -> u64 {
-        let list = ListParams::default().labels(&format!("penin.ai/revision={revision}"));
-        let mut sum = 0;
-        for pod in self.namespace.api::<Pod>().list(&list).await.unwrap() {
-            let path = format!(
-                "/api/v1/namespaces/{}/pods/{}:9090/proxy/metrics",
-                self.namespace.name(),
-                pod.metadata.name.unwrap()
-            );
-            let request = http::Request::get(path).body(Vec::new()).unwrap();
-            let metrics = self.cluster.client().request_text(request).await.unwrap();
-            let value = metrics
-                .lines()
-                .find_map(|line| line.strip_prefix("penin_model_predictions_total "));
-            sum += value.unwrap().parse::<u64>().unwrap();
-        }
-        sum
+        self.namespace.predictions(revision).await.unwrap()
     }
 }
 

@@ -9,6 +9,7 @@ use penin_api::foreign::{
 
 use super::desired::{EXACT, GATEWAY, PATH_PREFIX, REQUEST_MIRROR, SERVICE, desired, labels, path, warm_match};
 use super::intent::RouteIntent;
+use super::observe::is_ours;
 
 /// A difference between the route and its intent. The order is that of gravity: the first that is found is reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +89,45 @@ pub(super) fn drift(intent: &RouteIntent, route: &HttpRoute) -> Option<Drift> {
     let present = route.metadata.labels.as_ref();
     let kept = |(key, value): (&String, &String)| present.and_then(|p| p.get(key)) == Some(value);
     (!labels(intent).iter().all(kept)).then_some(Drift::Labels)
+}
+
+/// The route with the intent's parents, host names and matches, and everybody's share as it is; None when they are the
+/// intent's already, or when the route is not ours.
+#[must_use]
+pub fn refitted(intent: &RouteIntent, current: &HttpRoute) -> Option<HttpRoute> {
+    let wanted = desired(intent).spec;
+    let same = |one: &HttpRouteSpec, other: &HttpRouteSpec| {
+        let matches = |spec: &HttpRouteSpec| spec.rules.first().map(|rule| rule.matches.clone());
+        one.parent_refs == other.parent_refs && one.hostnames == other.hostnames && matches(one) == matches(other)
+    };
+    let normal_wanted = normal(wanted.clone(), &intent.namespace);
+    if !is_ours(&intent.owner.uid, current) || same(&normal_wanted, &normal(current.spec.clone(), &intent.namespace)) {
+        return None;
+    }
+    let mut route = current.clone();
+    route.spec.parent_refs = wanted.parent_refs;
+    route.spec.hostnames = wanted.hostnames;
+    let main = route.spec.rules.first_mut().zip(wanted.rules.into_iter().next())?;
+    main.0.matches = main.1.matches;
+    Some(route)
+}
+
+/// The route with its first rule for the champion alone, without a mirror, and no other rule; None when it says so
+/// already, or is not controlled by `owner`.
+#[must_use]
+pub fn reduced(owner: &str, champion: &str, current: &HttpRoute) -> Option<HttpRoute> {
+    if !is_ours(owner, current) {
+        return None;
+    }
+    let mut route = current.clone();
+    route.spec.rules.truncate(1);
+    let rule = route.spec.rules.first_mut()?;
+    let mut backend = rule.backend_refs.first()?.clone();
+    champion.clone_into(&mut backend.name);
+    backend.weight = 100;
+    rule.backend_refs = vec![backend];
+    rule.filters.retain(|filter| filter.type_ != REQUEST_MIRROR);
+    (route.spec != current.spec).then_some(route)
 }
 
 /// The Service, the champion apart, that has the largest surplus of live requests in any rule that a client can hit.

@@ -29,12 +29,13 @@ mod write;
 pub use acceptance::{Acceptance, acceptance, missing_backends};
 pub use conflicts::{Conflict, conflicts};
 pub use desired::{WARM_HEADER, desired, warm_token};
-pub use drift::Drift;
+pub use drift::{Drift, reduced, refitted};
 pub use intent::{LiveWeight, MirrorPercent, RouteIntent, Split, WarmToken};
 pub use observe::{RouteState, observe};
 pub use rollback::{Exposure, NoReadyChampion, Target, rollback_target};
 pub use share::{
-    DEFAULT_MINIMUM, ERROR, MAX_REQUESTS, Measurement, ShareCounts, ShareCountsError, ShareVerdict, assess,
+    DEFAULT_MINIMUM, ERROR, MAX_REQUESTS, Measurement, ShareCounts, ShareCountsError, ShareVerdict, agreeing_copies,
+    assess,
 };
 pub use write::{ANNOTATION_EPOCH, LeaderEpoch, WriteError, Written, write};
 

@@ -38,7 +38,7 @@ pub fn observe(intent: &RouteIntent, current: Option<&HttpRoute>) -> RouteState 
     let Some(route) = current else {
         return RouteState::Absent;
     };
-    if !is_ours(intent, route) {
+    if !is_ours(&intent.owner.uid, route) {
         return RouteState::Foreign { owner: owner_of(route) };
     }
     if let Some(what) = drift(intent, route) {
@@ -52,9 +52,9 @@ pub fn observe(intent: &RouteIntent, current: Option<&HttpRoute>) -> RouteState 
 }
 
 /// Ours is the route that this very cycle controls; a label could be put on by anyone.
-pub(super) fn is_ours(intent: &RouteIntent, route: &HttpRoute) -> bool {
+pub(super) fn is_ours(owner_uid: &str, route: &HttpRoute) -> bool {
     let mut owners = route.metadata.owner_references.iter().flatten();
-    owners.any(|owner| owner.controller == Some(true) && owner.uid == intent.owner.uid)
+    owners.any(|owner| owner.controller == Some(true) && owner.uid == owner_uid)
 }
 
 fn owner_of(route: &HttpRoute) -> String {

@@ -141,6 +141,34 @@ pub fn assess(weight: Percent, counts: ShareCounts, minimum: u64) -> ShareVerdic
     }
 }
 
+/// The counts that agree with copies of `share` per cent of `total` requests, or why `total` requests cannot say.
+///
+/// Copies and requests are counted by one proxy in one scrape, but not in one moment: a fiftieth and [`UNDER_WAY`] more
+/// or less say nothing. `edge` is the time between two scrapes, in thousandths of the window: copies that were sent that
+/// long before it opened may have been counted, because their counters are made with the first of them; and as many may
+/// be missing, up to a tenth of all, when those counters were first read one scrape after the others.
+///
+/// # Errors
+/// How many requests are needed.
+pub fn agreeing_copies(share: Percent, total: u64, edge: u64) -> Result<RangeInclusive<u64>, u64> {
+    let need = least_total(share).max(DEFAULT_MINIMUM);
+    if total < need || total > MAX_REQUESTS {
+        return Err(need);
+    }
+    let exact = accepted_counts(share, total);
+    let expected = total * u64::from(share.get()) / 100;
+    let slack = expected / 50 + UNDER_WAY;
+    let of_window = |thousandths: u64| expected.saturating_mul(thousandths) / 1_000;
+    let low = exact.start().saturating_sub(slack + of_window(edge.min(MOST_MISSING)));
+    Ok(low..=exact.end().saturating_add(slack).saturating_add(of_window(edge)))
+}
+
+/// Most copies that may be missing at the beginning of a window, in thousandths.
+const MOST_MISSING: u64 = 100;
+
+/// Requests that may be under way at the two ends of a window, beside a fiftieth of all.
+const UNDER_WAY: u64 = 20;
+
 /// Fewest requests of which, at this weight, none at the challenger is as unlikely as [`ERROR`] / 2.
 /// Zero for weight 0, which needs no telling apart.
 fn least_total(weight: Percent) -> u64 {

@@ -9,13 +9,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 use penin_api::conditions::Reason;
 
+use super::book::RevisionRef;
 use super::life::{Pass, left, span};
-use super::plan::{Plan, Step};
+use super::plan::{Plan, Step, Write};
 use super::position::Position;
 use super::settings::Settings;
 use super::snapshot::{SAFETY_RECHECK, Snapshot};
+use super::takeover::{self, Serving};
 use super::{pods, records, route};
 use crate::adapters::traffic::{self, Acceptance, RouteState, Split};
+use crate::workload::Revision;
 
 /// The plan of this pass for a cycle without a book. `position` are the timers that the cycle's status keeps.
 #[must_use]
@@ -51,21 +54,22 @@ fn steps(
         );
         return blocked(Reason::SelectorConflict, message, Duration::from_secs(30));
     }
-    let revision = &target.revision;
-    match pods::missing(
-        snapshot,
-        settings,
-        &revision.name,
-        Ok(revision),
-        settings.champion_replicas,
-    ) {
-        Err(problem) => return blocked(Reason::NameConflict, problem, Duration::from_secs(30)),
-        Ok(Some(write)) => {
-            let message = format!("The target is being copied to revision {}", revision.name);
-            return ControlFlow::Break(Plan::write(Step::Adopting, message, write, position));
+    let (revision, template) = match takeover::serving(snapshot) {
+        Serving::Nobody => (RevisionRef::of(&target.revision), Ok(&target.revision)),
+        Serving::Revision(revision) => {
+            let gone = format!("Deployment {} disappeared while it was taken over", revision.name);
+            (revision, Err(gone))
         }
-        Ok(None) => {}
-    }
+        Serving::Unfit(why) => {
+            let message = format!(
+                "HTTPRoute {} was left behind by an earlier cycle of this name and cannot be taken over: {why}. \
+                 Delete the route to cut over",
+                settings.route_name
+            );
+            return blocked(Reason::RouteConflict, message, Duration::from_secs(10));
+        }
+    };
+    objects(snapshot, settings, &revision, template, &position)?;
     let view = snapshot.revision(&revision.name);
     let wanted = u32::try_from(settings.champion_replicas).unwrap_or(u32::MAX);
     if view.ready_endpoints < wanted {
@@ -100,7 +104,7 @@ fn steps(
             position,
         ));
     }
-    let record = match records::adoption(snapshot, settings, target, now) {
+    let record = match records::adoption(snapshot, settings, target, revision.clone(), now) {
         Ok(record) => record,
         Err(problem) => {
             return ControlFlow::Break(Plan::wait(
@@ -114,6 +118,46 @@ fn steps(
     };
     let message = format!("Revision {} serves all traffic", revision.name);
     ControlFlow::Break(Plan::record(Step::Idle, Reason::Adopted, message, record, position))
+}
+
+/// Makes the champion's objects, or takes over what is there already.
+fn objects(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    revision: &RevisionRef,
+    template: Result<&Revision, String>,
+    position: &Position,
+) -> Pass<()> {
+    let write =
+        |message: String, write| ControlFlow::Break(Plan::write(Step::Adopting, message, write, position.clone()));
+    let name = &revision.name;
+    if let Some(claim) = takeover::claim(snapshot, name, &revision.digest) {
+        return write(
+            format!("Revision {name}, which an earlier cycle left behind, is taken over"),
+            claim,
+        );
+    }
+    match pods::missing(snapshot, settings, name, template, settings.champion_replicas) {
+        Err(problem) => {
+            let recheck = Duration::from_secs(30);
+            let plan = Plan::wait(Step::Blocked, Reason::NameConflict, problem, recheck, position.clone());
+            return ControlFlow::Break(plan);
+        }
+        Ok(Some(missing)) => return write(format!("The target is being copied to revision {name}"), missing),
+        Ok(None) => {}
+    }
+    let size = snapshot
+        .revision(name)
+        .deployment
+        .map_or(0, |deployment| deployment.replicas);
+    if size < settings.champion_replicas {
+        let scale = Write::ScaleDeployment {
+            name: name.clone(),
+            replicas: settings.champion_replicas,
+        };
+        return write(format!("Revision {name} is being brought to its size"), scale);
+    }
+    ControlFlow::Continue(())
 }
 
 /// Writes the champion's route and waits until it is accepted and settled.
@@ -134,6 +178,10 @@ fn served(
             position,
         ))
     };
+    if let Some(claim) = takeover::claim_route(snapshot) {
+        let message = "The route that an earlier cycle left behind is taken over";
+        return ControlFlow::Break(Plan::write(Step::Adopting, message, claim, position));
+    }
     match traffic::observe(&intent, snapshot.route.as_ref()) {
         RouteState::Foreign { owner } => {
             let message = format!("HTTPRoute {} belongs to {owner}: rename it or the cycle", intent.name);

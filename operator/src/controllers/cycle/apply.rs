@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource};
 use penin_api::foreign::HttpRoute;
@@ -112,13 +113,12 @@ async fn append(hands: &Hands<'_>, key: &CycleKey, record: &Record) -> Outcome {
 }
 
 async fn write(client: &Client, key: &CycleKey, change: &Write, epoch: u64) -> Result<(), WriteError> {
-    let namespace = key.namespace.as_str();
     if let Write::Route { desired, current, .. } = change {
         return traffic::write(client, current.as_ref(), desired, LeaderEpoch::Claimed(epoch))
             .await
             .map(drop);
     }
-    match write_object(client, namespace, &key.name, change).await {
+    match write_object(client, key, change).await {
         Ok(()) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
             Err(WriteError::Conflict)
@@ -129,7 +129,8 @@ async fn write(client: &Client, key: &CycleKey, change: &Write, epoch: u64) -> R
     }
 }
 
-async fn write_object(client: &Client, namespace: &str, cycle: &str, change: &Write) -> Result<(), kube::Error> {
+async fn write_object(client: &Client, key: &CycleKey, change: &Write) -> Result<(), kube::Error> {
+    let (namespace, cycle) = (key.namespace.as_str(), key.name.as_str());
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     let services: Api<Service> = Api::namespaced(client.clone(), namespace);
     let cycles: Api<PeninCycle> = Api::namespaced(client.clone(), namespace);
@@ -159,6 +160,17 @@ async fn write_object(client: &Client, namespace: &str, cycle: &str, change: &Wr
             ReleasedKind::Service => release(&services, name, owner_uid).await,
             ReleasedKind::Deployment => release(&deployments, name, owner_uid).await,
         },
+        Write::Claim { kind, name, uid } => {
+            let owner = &key.home.owner;
+            match kind {
+                ReleasedKind::Route => {
+                    let routes = Api::<HttpRoute>::namespaced(client.clone(), namespace);
+                    claim(&routes, name, uid, owner).await
+                }
+                ReleasedKind::Service => claim(&services, name, uid, owner).await,
+                ReleasedKind::Deployment => claim(&deployments, name, uid, owner).await,
+            }
+        }
         Write::AddCycleFinalizer => add_finalizer(&cycles, cycle, FINALIZER_CYCLE).await,
         Write::RemoveCycleFinalizer => remove_finalizer(&cycles, cycle, FINALIZER_CYCLE).await,
         Write::AddChallengerFinalizer { name } => add_finalizer(&challengers, name, FINALIZER_CHALLENGER).await,
@@ -229,6 +241,24 @@ where
     K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
     set_finalizers(api, name, |finalizers| finalizers.retain(|known| known != finalizer)).await
+}
+
+/// Makes an object that belongs to nobody ours, on the version that was read.
+async fn claim<K>(api: &Api<K>, name: &str, uid: &str, owner: &OwnerReference) -> Result<(), kube::Error>
+where
+    K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let meta = api.get_metadata(name).await?.metadata;
+    if meta.owner_references.as_ref().is_some_and(|owners| !owners.is_empty()) {
+        // Somebody was faster; the next pass sees who.
+        return Ok(());
+    }
+    let patch = json!({"metadata": {
+        "ownerReferences": [owner], "uid": uid, "resourceVersion": meta.resource_version,
+    }});
+    api.patch_metadata(name, &patch_params(), &Patch::Merge(patch))
+        .await
+        .map(drop)
 }
 
 /// Drops the references of one owner.

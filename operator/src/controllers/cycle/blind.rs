@@ -15,7 +15,7 @@ use super::plan::{Plan, Step};
 use super::position::Position;
 use super::settings::Settings;
 use super::snapshot::{Candidate, Snapshot};
-use super::{deletion, route};
+use super::{deletion, route, takeover};
 use crate::adapters::traffic::{self, Exposure, LiveWeight, RouteState, Split, Target, rollback_target};
 
 /// How often it is tried again.
@@ -32,7 +32,7 @@ pub fn advance(
 ) -> Plan {
     let living = living(snapshot);
     if snapshot.deleting {
-        let champion = champion_after(snapshot, living);
+        let champion = champion_after(snapshot, living).or_else(|| takeover::heir(snapshot));
         return deletion::advance(snapshot, Some(settings), None, champion, position, now);
     }
     let end = living.and_then(|candidate| end(snapshot, settings, candidate, now));
@@ -44,6 +44,11 @@ pub fn advance(
             Some(verdict) => plan.withdrawing(verdict),
             None => plan,
         };
+    }
+    if end.is_none()
+        && let Some(write) = route::refit(snapshot, settings)
+    {
+        return Plan::write(Step::Blocked, route::REFITTED, write, position);
     }
     let reason = match &snapshot.ledger.problem {
         Some(_) => Reason::LedgerUnavailable,

@@ -13,6 +13,7 @@ use penin_engine::{league, master};
 use serde::{Deserialize, Serialize};
 
 use crate::scoring::Measured;
+use crate::workload::Revision;
 
 /// Layout of the stored book. A book of another format is refused rather than guessed at.
 pub const FORMAT: u32 = 1;
@@ -25,6 +26,17 @@ pub struct RevisionRef {
     pub name: String,
     /// Lowercase hexadecimal SHA-256 of the canonical JSON of the resolved pod template.
     pub digest: String,
+}
+
+impl RevisionRef {
+    /// The reference to a resolved template.
+    #[must_use]
+    pub fn of(revision: &Revision) -> Self {
+        Self {
+            name: revision.name.clone(),
+            digest: revision.digest.to_string(),
+        }
+    }
 }
 
 /// The Challenger object that a life belongs to. The uid tells it from a later object of the same name.

@@ -14,7 +14,7 @@ use super::plan::{Plan, Step};
 use super::position::Position;
 use super::settings::Settings;
 use super::snapshot::{SAFETY_RECHECK, Snapshot};
-use super::{adoption, blind, deletion, idle};
+use super::{adoption, blind, deletion, idle, route, takeover};
 
 /// What to do now.
 ///
@@ -44,6 +44,7 @@ pub fn decide(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {
     }
     if snapshot.deleting {
         let champion = book.map(|book| book.champion.name.as_str());
+        let champion = champion.or_else(|| takeover::heir(snapshot));
         return deletion::advance(snapshot, Some(settings), book, champion, position, now);
     }
     if !snapshot.has_finalizer {
@@ -67,12 +68,24 @@ pub fn decide(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {
     }
 }
 
-/// A specification that cannot be parsed gives nothing and keeps nothing from being deleted.
+/// A specification that cannot be parsed gives nothing, takes a challenger's traffic away, for nobody can judge it, and
+/// keeps nothing from being deleted.
 fn unusable(snapshot: &Snapshot, problems: &[String], position: Position, now: Timestamp) -> Plan {
+    let book = snapshot.book.as_ref().ok().and_then(Option::as_ref);
     if snapshot.deleting {
-        let book = snapshot.book.as_ref().ok().and_then(Option::as_ref);
-        let champion = book.map(|book| book.champion.name.as_str());
+        let champion = book.map(|book| serves_after(snapshot, book));
+        let champion = champion.or_else(|| takeover::heir(snapshot));
         return deletion::advance(snapshot, None, book, champion, position, now);
+    }
+    if let Some(book) = book
+        && snapshot.revision(&book.champion.name).ready_endpoints > 0
+        && let Some(write) = route::reduced(snapshot, &book.champion.name)
+    {
+        let message = format!(
+            "The champion gets all traffic, for nothing can be judged: {}",
+            problems.join("; ")
+        );
+        return Plan::write(Step::Withdrawing, message, write, position);
     }
     Plan::wait(
         Step::Blocked,
@@ -81,6 +94,14 @@ fn unusable(snapshot: &Snapshot, problems: &[String], position: Position, now: T
         Duration::from_mins(5),
         position,
     )
+}
+
+/// Who serves when a cycle goes whose life cannot be ended in order: a promotion under watch was not proved to its end.
+fn serves_after<'a>(snapshot: &Snapshot, book: &'a Book) -> &'a str {
+    let life = book.life.as_ref().filter(|life| !life.grant.is_over());
+    let former = life.and_then(|life| life.former_champion.as_ref());
+    let former = former.filter(|former| snapshot.revision(&former.name).ready_endpoints > 0);
+    former.map_or(&book.champion.name, |former| &former.name)
 }
 
 /// Whether a challenger of this book could be receiving live requests.

@@ -69,9 +69,9 @@ fn steps(
         ));
     }
     let orphan = settings.is_none_or(|settings| settings.deletion_policy == DeletionPolicy::Orphan);
-    if orphan && let (Some(settings), Some(champion)) = (settings, champion) {
+    if orphan && let Some(champion) = champion {
         champion_alone(snapshot, settings, champion, position)?;
-        release(snapshot, settings, champion, position)?;
+        release(snapshot, champion, position)?;
     }
     if let Some(book) = book
         && snapshot.ledger.problem.is_none()
@@ -88,25 +88,27 @@ fn steps(
     ControlFlow::Continue(())
 }
 
-fn champion_alone(snapshot: &Snapshot, settings: &Settings, champion: &str, position: &Position) -> Pass<()> {
+fn champion_alone(snapshot: &Snapshot, settings: Option<&Settings>, champion: &str, position: &Position) -> Pass<()> {
+    let message = "The champion gets all traffic";
+    let Some(settings) = settings else {
+        return match route::reduced(snapshot, champion) {
+            Some(write) => ControlFlow::Break(Plan::write(Step::Releasing, message, write, position.clone())),
+            None => ControlFlow::Continue(()),
+        };
+    };
     let intent = route::intent(snapshot, settings, champion, &Split::ChampionOnly);
     match traffic::observe(&intent, snapshot.route.as_ref()) {
         // Somebody else's route, or none at all, is not made anew for an object that is going.
         RouteState::Foreign { .. } | RouteState::Absent | RouteState::Written { .. } => ControlFlow::Continue(()),
         RouteState::Drifted { .. } => {
             let write = route::write(snapshot, &intent, None);
-            ControlFlow::Break(Plan::write(
-                Step::Releasing,
-                "The champion gets all traffic",
-                write,
-                position.clone(),
-            ))
+            ControlFlow::Break(Plan::write(Step::Releasing, message, write, position.clone()))
         }
     }
 }
 
-fn release(snapshot: &Snapshot, settings: &Settings, champion: &str, position: &Position) -> Pass<()> {
-    if let Some((kind, name)) = still_owned(snapshot, settings, champion) {
+fn release(snapshot: &Snapshot, champion: &str, position: &Position) -> Pass<()> {
+    if let Some((kind, name)) = still_owned(snapshot, champion) {
         let write = Write::Release {
             kind,
             name: name.clone(),
@@ -123,7 +125,7 @@ fn release(snapshot: &Snapshot, settings: &Settings, champion: &str, position: &
 }
 
 /// The next object of the champion that would be deleted with the cycle.
-fn still_owned(snapshot: &Snapshot, settings: &Settings, champion: &str) -> Option<(ReleasedKind, String)> {
+fn still_owned(snapshot: &Snapshot, champion: &str) -> Option<(ReleasedKind, String)> {
     let view = snapshot.revision(champion);
     let owns = |references: Option<&Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference>>| {
         references.is_some_and(|references| references.iter().any(|owner| owner.uid == snapshot.key.uid))
@@ -133,7 +135,7 @@ fn still_owned(snapshot: &Snapshot, settings: &Settings, champion: &str) -> Opti
         .as_ref()
         .is_some_and(|route| owns(route.metadata.owner_references.as_ref()));
     if route {
-        return Some((ReleasedKind::Route, settings.route_name.clone()));
+        return Some((ReleasedKind::Route, snapshot.key.name.clone()));
     }
     if view.service_uid.is_some() {
         return Some((ReleasedKind::Service, champion.to_owned()));

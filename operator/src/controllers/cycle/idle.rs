@@ -12,7 +12,7 @@ use super::life::Pass;
 use super::plan::{Measure, Plan, Step, Write};
 use super::position::Position;
 use super::settings::Settings;
-use super::snapshot::{Candidate, SAFETY_RECHECK, Snapshot};
+use super::snapshot::{Candidate, DeploymentView, SAFETY_RECHECK, Snapshot};
 use super::{records, route};
 use crate::adapters::traffic::{self, RouteState, Split};
 use crate::workload::Revision;
@@ -267,9 +267,9 @@ fn baseline(
     };
     let Some(evidence) = &snapshot.evidence else {
         let champion = snapshot.revision(&book.champion.name).deployment;
-        let born = champion
-            .filter(|deployment| deployment.ours)
-            .map(|deployment| deployment.created);
+        // What was taken over has counted for longer than anybody may have kept.
+        let made_here = |deployment: &DeploymentView| deployment.ours && deployment.created >= snapshot.key.created;
+        let born = champion.filter(made_here).map(|deployment| deployment.created);
         let measure = Measure {
             candidate: book.champion.name.clone(),
             reference: None,

@@ -77,14 +77,7 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
     let earliest = settled.max(context.life.granted_at);
     let (start, position) = match position.window_start {
         Some(start) if start >= earliest => (start, position),
-        _ => (
-            earliest,
-            Position {
-                window_start: Some(earliest),
-                evaluations: crate::scoring::DeltaSeries::default(),
-                ..position
-            },
-        ),
+        _ => (earliest, position.with_window(earliest)),
     };
     let waiting_for = "the stage was not passed";
     overdue(
@@ -106,16 +99,12 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
             ));
         }
     };
-    let Some(evidence) = evidence_of(context) else {
+    let Some(evidence) = evidence_of(context, stage) else {
         return ControlFlow::Break(Plan::measure(stage.step(), measure(context, start), position));
     };
     let position = if stage == Stage::Shadow && was_not_read_at_its_start(&evidence) {
         // Nobody is served by it yet, and nothing of it is known: a whole window is begun anew. The deadline stands.
-        Position {
-            window_start: Some(context.now),
-            evaluations: crate::scoring::DeltaSeries::default(),
-            ..position
-        }
+        position.with_window(context.now)
     } else {
         position
     };
@@ -135,9 +124,14 @@ fn was_not_read_at_its_start(evidence: &Evidence) -> bool {
     unknown.is_some_and(|unknown| unknown.reason == UnknownReason::StaleStart)
 }
 
-/// The evidence of this pass; in the watch, with the reference that was frozen at the promotion.
-fn evidence_of(context: &Context<'_>) -> Option<Evidence> {
+/// The evidence of this pass; in shadow, with requests that are known to be the copies that were asked for; in the watch,
+/// with the reference that was frozen at the promotion.
+fn evidence_of(context: &Context<'_>, stage: Stage) -> Option<Evidence> {
     let evidence = context.snapshot.evidence.clone()?;
+    if stage == Stage::Shadow {
+        let settings = context.settings;
+        return Some(evidence.with_verified_copies(settings.shadow_percent, settings.mirror_lead_ms()));
+    }
     match &context.life.frozen_reference {
         Some(frozen) => Some(evidence.with_reference(frozen.clone())),
         None => Some(evidence),

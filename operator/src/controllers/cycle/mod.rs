@@ -29,6 +29,7 @@ pub mod route;
 pub mod settings;
 pub mod snapshot;
 pub mod status;
+pub mod takeover;
 
 pub use reconcile::run;
 

@@ -14,7 +14,7 @@ use penin_api::names::{
     ANNOTATION_ABORT, ANNOTATION_ABORT_ACTOR, ANNOTATION_RETRY, COMMAND_ID_MAX_LENGTH, FINALIZER_CHALLENGER,
     FINALIZER_CYCLE, LABEL_CYCLE, LABEL_REVISION,
 };
-use penin_api::v1alpha1::cycle::RevisionRole;
+use penin_api::v1alpha1::cycle::{RevisionRole, ServicePorts};
 use penin_api::v1alpha1::{Challenger, PeninCycle, PromotionGate};
 
 use super::book::Book;
@@ -94,7 +94,13 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
         ledger: ledger.view(),
         gates: gate::combine(cycle, &gates.items),
         candidates: candidates(&challengers.items, target_object.as_ref(), &key, cycle),
-        revisions: revisions(&key, &deployments.items, &services.items, &slices.items),
+        revisions: revisions(
+            &key,
+            &cycle.spec.service,
+            &deployments.items,
+            &services.items,
+            &slices.items,
+        ),
         remembered: remembered(cycle),
         fresh_token: random::token()?
             .parse()
@@ -110,15 +116,24 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
         key,
     };
     snapshot.selector_conflicts = selector_conflicts(&snapshot, &services.items);
-    if let (Ok(settings), Ok(None), Ok(target)) = (&snapshot.settings, &snapshot.book, &snapshot.target) {
-        // Conflicts decide about adoption only; afterwards ours is the older route.
-        let cycles = Api::<PeninCycle>::namespaced(client.clone(), &snapshot.key.namespace);
-        snapshot.rival = rival(cycle, &cycles.list(&all).await?.items);
-        let others = other_routes(client, &routes_api, &all).await?;
-        let intent = super::route::intent(&snapshot, settings, &target.revision.name, &Split::ChampionOnly);
-        snapshot.conflict = traffic::conflicts(&intent, snapshot.route.as_ref(), &others);
-    }
+    Box::pin(conflicts(client, cycle, &mut snapshot)).await?;
     Ok(snapshot)
+}
+
+/// Who else has a claim on the target or on our requests. It decides about adoption only; afterwards ours is the older one.
+async fn conflicts(client: &Client, cycle: &PeninCycle, snapshot: &mut Snapshot) -> Result<(), ObserveError> {
+    let (Ok(settings), Ok(None), Ok(target)) = (&snapshot.settings, &snapshot.book, &snapshot.target) else {
+        return Ok(());
+    };
+    let all = ListParams::default().limit(MOST);
+    let cycles = Api::<PeninCycle>::namespaced(client.clone(), &snapshot.key.namespace);
+    let routes = Api::<HttpRoute>::namespaced(client.clone(), &snapshot.key.namespace);
+    let rival = rival(cycle, &cycles.list(&all).await?.items);
+    let others = other_routes(client, &routes, &all).await?;
+    let intent = super::route::intent(snapshot, settings, &target.revision.name, &Split::ChampionOnly);
+    snapshot.conflict = traffic::conflicts(&intent, snapshot.route.as_ref(), &others);
+    snapshot.rival = rival;
+    Ok(())
 }
 
 /// Another cycle of the namespace that manages the same target: one that has adopted it, else one that is older. Traffic
@@ -130,7 +145,7 @@ pub(super) fn rival(cycle: &PeninCycle, all: &[PeninCycle]) -> Option<String> {
         |other: &&PeninCycle| other.uid() != cycle.uid() && other.spec.target_ref.name == cycle.spec.target_ref.name;
     let stronger = |other: &&PeninCycle| adopted(other) || age(other) < age(cycle);
     let rivals = all.iter().filter(same).filter(stronger);
-    rivals.min_by_key(|other| age(other)).map(|other| other.name_any())
+    rivals.min_by_key(|other| age(other)).map(kube::ResourceExt::name_any)
 }
 
 /// Routes of all namespaces; of the cycle's own alone where the operator may read no others.
@@ -162,6 +177,7 @@ pub(super) fn key_of(cycle: &PeninCycle) -> Result<CycleKey, ObserveError> {
         },
         name: cycle.name_any(),
         generation: cycle.metadata.generation.unwrap_or(0),
+        created: cycle.creation_timestamp().map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         namespace,
         uid,
     })
@@ -247,6 +263,13 @@ pub(super) fn candidates(
     candidates
 }
 
+/// The id by which another try is asked for, as far as a status can hold it.
+fn retry_of(challenger: &Challenger) -> Option<String> {
+    let id = challenger.annotations().get(ANNOTATION_RETRY)?;
+    let id: String = id.chars().take(COMMAND_ID_MAX_LENGTH).collect();
+    (!id.is_empty()).then_some(id)
+}
+
 fn candidate(
     challenger: &Challenger,
     target: Result<&Deployment, &TargetProblem>,
@@ -277,8 +300,6 @@ fn candidate(
         .map(|_| challenger.annotations())
         .or(cycles.map(|_| cycle.annotations()));
     let actor = asked_on.and_then(|annotations| annotations.get(ANNOTATION_ABORT_ACTOR));
-    let retry = challenger.annotations().get(ANNOTATION_RETRY);
-    let retry = retry.map(|id| id.chars().take(COMMAND_ID_MAX_LENGTH).collect::<String>());
     let position = status.position.as_ref();
     Some(Candidate {
         name: challenger.name_any(),
@@ -293,7 +314,7 @@ fn candidate(
         pending_withdrawal: position.and_then(|position| position.outcome),
         abort: own.cloned(),
         cycle_abort: cycles.cloned(),
-        retry: retry.filter(|id| !id.is_empty()),
+        retry: retry_of(challenger),
         abort_actor: actor.map(|actor| actor.chars().take(ACTOR_MAX_LENGTH).collect()),
         proposal: challenger.spec.proposal.clone(),
         revision,
@@ -306,6 +327,7 @@ fn candidate(
 
 pub(super) fn revisions(
     key: &CycleKey,
+    ports: &ServicePorts,
     deployments: &[Deployment],
     services: &[Service],
     slices: &[EndpointSlice],
@@ -319,6 +341,13 @@ pub(super) fn revisions(
         .filter(|service| is_ours(key, service.owner_references()))
     {
         views.entry(service.name_any()).or_default().service_uid = service.uid();
+    }
+    for service in services {
+        if let Some(view) = views.get_mut(&service.name_any())
+            && workload::left_service(service, &key.name, ports)
+        {
+            view.left_service_uid = service.uid();
+        }
     }
     for (name, view) in &mut views {
         view.ready_endpoints = workload::ready_endpoints(slices.iter().filter(|slice| {
@@ -357,6 +386,7 @@ fn view_of(key: &CycleKey, deployment: &Deployment) -> DeploymentView {
             .creation_timestamp()
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         ours: is_ours(key, deployment.owner_references()),
+        left: workload::is_left_behind(&deployment.metadata, &key.name),
         digest: spec
             .and_then(|spec| workload::live_digest(&spec.template, &name).ok())
             .map(|digest| digest.to_string()),
@@ -388,11 +418,17 @@ pub(super) fn selector_conflicts(snapshot: &Snapshot, services: &[Service]) -> V
         .candidates
         .iter()
         .filter_map(|candidate| candidate.revision.as_ref().ok());
+    // What is about to be taken over with its Deployment.
+    let left = |service: &&Service| {
+        let ports = snapshot.settings.as_ref().map(|settings| &settings.ports);
+        ports.is_ok_and(|ports| workload::left_service(service, &snapshot.key.name, ports))
+    };
+    let others: Vec<&Service> = services.iter().filter(|service| !left(service)).collect();
     let mut names: Vec<String> = target
         .into_iter()
         .chain(candidates)
         .filter_map(|revision| Some((revision, revision.template.metadata.as_ref()?.labels.as_ref()?)))
-        .flat_map(|(_, labels)| workload::selector_conflicts(services, labels, &snapshot.key.uid))
+        .flat_map(|(_, labels)| workload::selector_conflicts(others.iter().copied(), labels, &snapshot.key.uid))
         .collect();
     names.sort();
     names.dedup();

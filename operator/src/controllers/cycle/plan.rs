@@ -152,6 +152,15 @@ pub enum Write {
         /// Set when somebody else had changed it: what was found.
         repaired: Option<String>,
     },
+    /// Make what an earlier cycle left behind ours: nothing but its owner changes.
+    Claim {
+        /// What kind of object.
+        kind: ReleasedKind,
+        /// Its name.
+        name: String,
+        /// Its uid: a precondition.
+        uid: String,
+    },
     /// Drop our owner reference, so that the object outlives the cycle.
     Release {
         /// What kind of object.

@@ -64,6 +64,16 @@ impl Position {
         self
     }
 
+    /// The same timers with a window of evidence that opens at `start`: what was evaluated before is no part of it.
+    #[must_use]
+    pub fn with_window(self, start: Timestamp) -> Self {
+        Self {
+            window_start: Some(start),
+            evaluations: DeltaSeries::default(),
+            ..self
+        }
+    }
+
     /// Timers of a fresh stage: only what the route shows is kept.
     #[must_use]
     pub fn fresh_stage(&self) -> Self {

@@ -71,22 +71,25 @@ pub fn trace_id(uid: &str) -> String {
     uid.chars().filter(char::is_ascii_hexdigit).collect()
 }
 
-/// ADOPT: the workload's first revision serves all traffic.
+/// ADOPT: the workload's first revision serves all traffic. It is a copy of the target, or what served already.
 ///
 /// # Errors
 /// What is wrong with the engine's configuration.
-pub fn adoption(snapshot: &Snapshot, settings: &Settings, target: &Target, now: Timestamp) -> Result<Record, String> {
+pub fn adoption(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    target: &Target,
+    champion: RevisionRef,
+    now: Timestamp,
+) -> Result<Record, String> {
     let config = snapshot.gates.config.as_ref().map_err(|problems| problems.join("; "))?;
-    let champion = RevisionRef {
-        name: target.revision.name.clone(),
-        digest: target.revision.digest.to_string(),
-    };
     let engine = master::State::new(config);
     // Until a baseline is measured nobody is better than the champion: 1 is the one value that no challenger exceeds.
     let league = league::register(&league::LeagueState::default(), &champion.name, Num::new(1.0))
         .map_err(|error| format!("the league refuses the champion: {error}"))?;
     let body = json!({
         "target": settings.target_name,
+        "targetRevision": target.revision.name,
         "champion": champion,
         "replicas": settings.champion_replicas,
         "route": settings.route_name,
@@ -103,7 +106,7 @@ pub fn adoption(snapshot: &Snapshot, settings: &Settings, target: &Target, now: 
         format: FORMAT,
         engine,
         league,
-        adopted_target: Some(champion.name.clone()),
+        adopted_target: Some(target.revision.name.clone()),
         champion,
         life: None,
         ended: Vec::new(),
@@ -122,10 +125,7 @@ pub fn adoption(snapshot: &Snapshot, settings: &Settings, target: &Target, now: 
 /// When the league refuses, or the candidate has no template.
 pub fn intent(snapshot: &Snapshot, book: &Book, candidate: &Candidate, now: Timestamp) -> Result<Record, String> {
     let resolved = candidate.revision.as_ref().map_err(Clone::clone)?;
-    let revision = RevisionRef {
-        name: resolved.name.clone(),
-        digest: resolved.digest.to_string(),
-    };
+    let revision = RevisionRef::of(resolved);
     let league = league::deploy(&book.league, &revision.name, milliseconds(now))
         .map_err(|error| format!("the league refuses the challenger: {error}"))?;
     let challenger = ChallengerRef {

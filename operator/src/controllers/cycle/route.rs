@@ -102,6 +102,37 @@ pub fn write(snapshot: &Snapshot, intent: &RouteIntent, repaired: Option<String>
     }
 }
 
+/// What is said when a route follows its specification while nothing can be raised.
+pub const REFITTED: &str = "The route follows the specification; who gets which share of it stays as it is";
+
+/// The write that brings parents, host names and matches to what the specification says, and leaves every share as it
+/// is; None when they say so already, or when the route is not ours.
+#[must_use]
+pub fn refit(snapshot: &Snapshot, settings: &Settings) -> Option<Write> {
+    let current = snapshot.route.as_ref()?;
+    // Whose shares they are makes no difference here.
+    let intent = intent(snapshot, settings, "", &Split::ChampionOnly);
+    let desired = traffic::refitted(&intent, current)?;
+    Some(Write::Route {
+        desired,
+        current: Some(current.clone()),
+        repaired: None,
+    })
+}
+
+/// The write that leaves the champion alone in the route as it is, for when the specification cannot be read; None when
+/// it is alone already, or when the route is not ours.
+#[must_use]
+pub fn reduced(snapshot: &Snapshot, champion: &str) -> Option<Write> {
+    let current = snapshot.route.as_ref()?;
+    let desired = traffic::reduced(&snapshot.key.uid, champion, current)?;
+    Some(Write::Route {
+        desired,
+        current: Some(current.clone()),
+        repaired: None,
+    })
+}
+
 /// Writes `split` if the route says anything else, then waits until every parent has accepted it and the settle time
 /// has passed. Returns the moment from which the split counts as served.
 pub fn settle(
@@ -201,6 +232,9 @@ fn hold<T>(
             write(context.snapshot, &safe, repaired),
             position,
         ));
+    }
+    if let Some(write) = refit(context.snapshot, context.settings) {
+        return ControlFlow::Break(Plan::write(step, REFITTED, write, position));
     }
     ControlFlow::Break(Plan::wait(step, reason, message, GLANCE * 4, position))
 }

@@ -8,6 +8,9 @@ use penin_api::v1alpha1::cycle::{CanaryStep, DeletionPolicy, GatewayTraffic, Ser
 
 use super::book::Grant;
 
+/// How long a gateway may have served a route before its acceptance was seen, in milliseconds.
+const ACCEPTANCE_MS: u64 = 10_000;
+
 /// A stage's time and samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageSettings {
@@ -130,6 +133,17 @@ impl Settings {
     #[must_use]
     pub fn mirror_deadline(&self) -> Duration {
         self.accept_deadline * 2
+    }
+
+    /// How long before the window of mirrored requests copies may have been sent that are counted in it, in milliseconds:
+    /// the counters of a mirror are made with its first copy and may be read for the first time inside the window, while
+    /// those of the champion count from their first sample in it.
+    #[must_use]
+    pub fn mirror_lead_ms(&self) -> u64 {
+        let sources = self.spec.evidence.iter();
+        let oldest = sources.map(|source| source.prometheus.max_age.as_millis()).max();
+        let settle = u64::try_from(self.settle.as_millis()).unwrap_or(u64::MAX);
+        oldest.unwrap_or(0).saturating_add(settle).saturating_add(ACCEPTANCE_MS)
     }
 
     /// The longest time from a grant until the route has to be accepted: in the shadow stage, pods come first.

@@ -28,6 +28,8 @@ pub struct CycleKey {
     pub uid: String,
     /// `metadata.generation`.
     pub generation: i64,
+    /// `metadata.creationTimestamp`.
+    pub created: Timestamp,
     /// Where owned objects live and what they refer to.
     pub home: Home,
 }
@@ -126,8 +128,10 @@ impl Candidate {
 pub struct RevisionView {
     /// The Deployment, if it exists.
     pub deployment: Option<DeploymentView>,
-    /// The Service's uid, if it exists.
+    /// The Service's uid, if it exists and is owned by this cycle.
     pub service_uid: Option<String>,
+    /// Uid of a Service of the revision's name that an earlier cycle left behind as we made it.
+    pub left_service_uid: Option<String>,
     /// Endpoints that are ready and not terminating.
     pub ready_endpoints: u32,
 }
@@ -143,6 +147,8 @@ pub struct DeploymentView {
     pub created: Timestamp,
     /// Whether it is owned by this cycle.
     pub ours: bool,
+    /// Whether an earlier cycle of the same name left it behind.
+    pub left: bool,
     /// Digest of its template as it stands now.
     pub digest: Option<String>,
     /// Processor (cores) and memory (bytes) limits of one pod; none when a container has none.

@@ -209,3 +209,16 @@ proptest! {
         prop_assert!(matches!(verdict, ShareVerdict::Inside(_)), "{:?}", verdict);
     }
 }
+
+#[test]
+fn copies_are_the_asked_share_with_room_for_what_is_under_way() {
+    let range = |percent: u8, total, edge| agreeing_copies(Percent::saturating(percent), total, edge);
+    // The exact intervals are 10,000 and 1,807 to 2,198.
+    assert_eq!(range(100, 10_000, 0), Ok(9_780..=10_220));
+    assert_eq!(range(20, 10_000, 0), Ok(1_747..=2_258));
+    // The upper end has room for the whole edge, the lower one for a tenth.
+    assert_eq!(range(100, 10_000, 500), Ok(8_780..=15_220));
+    assert_eq!(range(100, 10_000, u64::MAX).map(|range| *range.start()), Ok(8_780));
+    assert_eq!(range(100, 999, 0), Err(DEFAULT_MINIMUM));
+    assert_eq!(range(1, 1_200, 0), Err(1_444));
+}

@@ -38,7 +38,7 @@ pub fn challengers(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
         } else if candidate.abort.is_some() {
             Some(ended(candidate, Verdict::Aborted, seen))
         } else {
-            behind += usize::from(waits(candidate, book));
+            behind += usize::from(refusal(candidate, book).is_none());
             Some(queued(candidate, behind, seen))
         };
         if let Some(status) = status.filter(|status| *status != candidate.status) {
@@ -46,14 +46,6 @@ pub fn challengers(seen: &Seen<'_>) -> Vec<(String, ChallengerStatus)> {
         }
     }
     statuses
-}
-
-/// Whether a candidate is in the queue at all: it has a template, and one that is neither served nor refused already.
-fn waits(candidate: &Candidate, book: Option<&Book>) -> bool {
-    let Ok(revision) = &candidate.revision else {
-        return false;
-    };
-    book.is_none_or(|book| book.champion.name != revision.name && !idle::failed_before(book, candidate, revision))
 }
 
 /// Without a book nothing new is known of any life, except that one of them has just ended.
@@ -289,49 +281,24 @@ fn ended(candidate: &Candidate, verdict: Verdict, seen: &Seen<'_>) -> Challenger
 
 fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerStatus {
     let mut status = candidate.status.clone();
-    status.observed_generation = Some(candidate.generation);
-    status.phase = Some(ChallengerPhase::Pending);
     let generation = candidate.generation;
-    let (finding, reason) = match &candidate.revision {
-        Err(problem) => {
-            status.message.clone_from(problem);
-            (
-                Finding::new(ConditionType::Accepted, false, Reason::InvalidSpec, problem),
-                Reason::InvalidSpec,
-            )
-        }
-        Ok(revision) if seen.book().is_some_and(|book| book.champion.name == revision.name) => {
-            status.message = format!("The champion already runs revision {}", revision.name);
-            (
-                Finding::new(ConditionType::Accepted, false, Reason::InvalidSpec, &status.message),
-                Reason::InvalidSpec,
-            )
-        }
-        Ok(revision)
-            if seen
-                .book()
-                .is_some_and(|book| idle::failed_before(book, candidate, revision)) =>
-        {
-            status.message = refused_before(candidate, &revision.name);
-            (
-                Finding::new(ConditionType::Accepted, false, Reason::FailedBefore, &status.message),
-                Reason::FailedBefore,
-            )
-        }
-        Ok(revision) => {
-            status.revision = Some(revision.name.clone());
-            status.message = match seen.plan.reason {
-                Reason::Suspended => "The cycle is suspended".to_owned(),
-                _ => format!("Number {behind} in the queue"),
-            };
-            (
-                Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run"),
-                Reason::Queued,
-            )
-        }
+    status.observed_generation = Some(generation);
+    status.phase = Some(ChallengerPhase::Pending);
+    let finding = if let Some((reason, why)) = refusal(candidate, seen.book()) {
+        status.message = why;
+        Finding::new(ConditionType::Accepted, false, reason, &status.message)
+    } else {
+        status.revision = candidate.revision.as_ref().ok().map(|revision| revision.name.clone());
+        status.message = match seen.plan.reason {
+            Reason::Suspended => "The cycle is suspended".to_owned(),
+            _ => format!("Number {behind} in the queue"),
+        };
+        Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run")
     };
+    let accepted = finding.reason == Reason::Accepted;
+    let reason = if accepted { Reason::Queued } else { finding.reason };
     conditions::set(&mut status.conditions, finding, generation, seen.now);
-    let activity = if reason == Reason::Queued {
+    let activity = if accepted {
         Activity::Reconciling
     } else {
         Activity::Stalled
@@ -347,6 +314,21 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
         seen.now,
     );
     status
+}
+
+/// Why a candidate is not in the queue: it has no template, or one that is served or was refused already.
+fn refusal(candidate: &Candidate, book: Option<&Book>) -> Option<(Reason, String)> {
+    let revision = match &candidate.revision {
+        Ok(revision) => revision,
+        Err(problem) => return Some((Reason::InvalidSpec, problem.clone())),
+    };
+    let book = book?;
+    if book.champion.name == revision.name {
+        let message = format!("The champion already runs revision {}", revision.name);
+        return Some((Reason::InvalidSpec, message));
+    }
+    idle::failed_before(book, candidate, revision)
+        .then(|| (Reason::FailedBefore, refused_before(candidate, &revision.name)))
 }
 
 /// Why a template that failed before is not tried, and what would make it so.

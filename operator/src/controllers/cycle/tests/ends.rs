@@ -385,3 +385,33 @@ fn a_rejected_challenger_never_gets_live_traffic_even_when_the_champion_is_gone(
             .all(|segment| segment.weight(&revision) == 0)
     );
 }
+
+#[test]
+fn a_gateway_that_copies_another_share_than_asked_proves_nothing_in_shadow() {
+    for (percent, copies, passes) in [
+        (100, 0.5, false),
+        (100, 0.86, false),
+        (50, 2.0, false),
+        (50, 0.995, true),
+        (100, 1.01, true),
+        (100, 0.95, true),
+    ] {
+        let mut spec = objects::cycle_spec();
+        spec["shadow"]["percent"] = json!(percent);
+        let mut world = World::adopted_with(&spec);
+        world.source.copies = Some(copies);
+        world.challenge("better", "better");
+        world.run_until("an end or live traffic", |world| {
+            world
+                .phase("better")
+                .is_some_and(|phase| phase.is_final() || phase == ChallengerPhase::Canary)
+        });
+        let shadow = world.challengers["better"].status.clone().unwrap();
+        let passed = shadow.phase == Some(ChallengerPhase::Canary);
+        assert_eq!(passed, passes, "{percent} % × {copies}: {}", shadow.message);
+        if !passes {
+            let text = serde_json::to_string(&shadow).unwrap();
+            assert!(text.contains("copies of"), "{text}");
+        }
+    }
+}

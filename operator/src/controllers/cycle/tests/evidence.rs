@@ -114,6 +114,10 @@ pub struct Source {
     pub failing_since: BTreeMap<String, Timestamp>,
     /// Share of the live requests that really reaches the candidate, of what the route says.
     pub skew: Option<f64>,
+    /// Copies that the gateway makes for each one that it was asked for.
+    pub copies: Option<f64>,
+    /// It was not read when the window of mirrored requests opened.
+    pub unread_at_start: bool,
     /// The mirror that was taken off still delivers.
     pub stuck_mirror: bool,
 }
@@ -177,6 +181,9 @@ fn traffic(
     if until <= since {
         return unknown(UnknownReason::InvalidQuery);
     }
+    if mirrored && source.unread_at_start {
+        return unknown(UnknownReason::StaleStart);
+    }
     let count = |since| {
         if mirrored {
             plane.mirrored(revision, since, until)
@@ -188,6 +195,9 @@ fn traffic(
     if mirrored && requests == 0 && !source.stuck_mirror {
         // The proxy drops the counters of a mirror that it no longer has.
         return unknown(UnknownReason::Missing);
+    }
+    if let Some(copies) = source.copies.filter(|_| mirrored) {
+        requests = (requests as f64 * copies) as u64;
     }
     if mirrored && source.stuck_mirror {
         requests = requests.max(7);

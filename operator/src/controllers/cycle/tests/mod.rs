@@ -9,5 +9,6 @@ mod objects;
 mod properties;
 mod restarts;
 mod retries;
+mod takeover;
 mod upkeep;
 mod world;

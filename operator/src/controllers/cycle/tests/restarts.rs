@@ -1,6 +1,7 @@
 //! A process that is killed at every point of a life: the verdict is the same or a safer one.
 
 use penin_api::v1alpha1::ChallengerPhase;
+use penin_ledger::entry::Kind;
 
 use super::world::{Cut, World};
 
@@ -69,6 +70,13 @@ fn at_every_pass(mut whole: World, model: &str, verdict: ChallengerPhase, fails_
                 world.trail.last()
             );
             assert_agreement(&world, model, verdict == ChallengerPhase::Promoted);
+            let ends = |kind: &&Kind| matches!(kind, Kind::Rejection | Kind::Rollback);
+            let expected = usize::from(verdict != ChallengerPhase::Promoted);
+            assert_eq!(
+                world.kinds().iter().filter(ends).count(),
+                expected,
+                "pass {at} cut {cut:?}"
+            );
         }
         if is_over(&whole) {
             assert!(at > 10, "a life has more passes than {at}");

@@ -289,7 +289,9 @@ fn a_missing_target_and_a_foreign_deployment_stop_the_adoption() {
     world.target = target;
     world.run_until("the copy", |world| world.deployments.len() == 1);
     let deployment = world.deployments.values_mut().next().unwrap();
-    deployment.metadata.owner_references = None;
+    for owner in deployment.metadata.owner_references.iter_mut().flatten() {
+        owner.uid = "somebody".to_owned();
+    }
     world.run_for(Duration::from_mins(1));
     assert!(world.book().is_none());
     assert_eq!(
@@ -409,4 +411,24 @@ fn the_cycle_says_whether_its_evidence_can_be_used_and_what_is_wrong_with_it() {
     });
     world.run_for(Duration::from_millis(800));
     assert_eq!(world.condition("EvidenceAvailable"), said("True", "EvidenceAvailable"));
+}
+
+#[test]
+fn a_window_that_begins_anew_does_not_make_old_causes_new() {
+    let mut world = World::adopted();
+    world.challenge("better", "better");
+    world.run_until("shadow", |world| world.phase("better") == Some(ChallengerPhase::Shadow));
+    let before = world.entries.len();
+    let notes = |world: &World| {
+        let unknown = |entry: &&(Kind, serde_json::Value)| entry.1["assessment"]["reason"] == "EVIDENCE_UNKNOWN";
+        world.entries[before..].iter().filter(unknown).count()
+    };
+    world.source.down = true;
+    world.run_until("a note", |world| notes(world) == 1);
+    (world.source.down, world.source.unread_at_start) = (false, true);
+    world.run_for(Duration::from_secs(11));
+    (world.source.down, world.source.unread_at_start) = (true, false);
+    world.run_for(Duration::from_secs(80));
+    assert_eq!(world.phase("better"), Some(ChallengerPhase::Shadow));
+    assert_eq!(notes(&world), 1, "the same causes were recorded again");
 }

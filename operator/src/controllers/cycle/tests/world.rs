@@ -186,6 +186,19 @@ impl World {
         self.collect();
     }
 
+    /// Somebody applies the cycle again under its old name.
+    pub fn apply_again(&mut self) {
+        self.advance(Duration::from_secs(5));
+        let mut cycle = objects::cycle(&objects::cycle_spec(), self.now);
+        cycle.metadata.uid = Some("7d1f0c4e-0000-4000-8000-000000000002".to_owned());
+        self.cycle = Some(cycle);
+    }
+
+    /// The ledger's volume and anchor are lost.
+    pub fn lose_ledger(&mut self) {
+        self.book = None;
+    }
+
     pub fn delete_challenger(&mut self, name: &str) {
         let challenger = self.challengers.get_mut(name).unwrap();
         challenger.metadata.deletion_timestamp = Some(Time(self.now));

@@ -45,6 +45,17 @@ impl World {
                     .unwrap()
                     .retain(|owner| owner.uid != *owner_uid);
             }
+            Write::Claim { name, uid, kind } => {
+                use crate::controllers::cycle::plan::ReleasedKind as Kind;
+                let metadata = match kind {
+                    Kind::Route => self.route.as_mut().unwrap().meta_mut(),
+                    Kind::Service => self.services.get_mut(name).unwrap().meta_mut(),
+                    Kind::Deployment => self.deployments.get_mut(name).unwrap().meta_mut(),
+                };
+                assert_eq!(metadata.uid.clone().unwrap_or_default(), *uid);
+                let owner = self.cycle.as_ref().unwrap().controller_owner_ref(&()).unwrap();
+                metadata.owner_references = Some(vec![owner]);
+            }
             Write::AddCycleFinalizer => self
                 .cycle
                 .as_mut()
@@ -115,11 +126,10 @@ impl World {
             metadata.deletion_timestamp.is_some() && metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
         };
         self.challengers.retain(|_, challenger| !gone(&challenger.metadata));
-        if self.cycle.as_ref().is_some_and(|cycle| gone(&cycle.metadata)) {
-            self.cycle = None;
+        if let Some(cycle) = self.cycle.take_if(|cycle| gone(&cycle.metadata)) {
             let owned = |metadata: &ObjectMeta| {
                 let mut owners = metadata.owner_references.iter().flatten();
-                owners.any(|owner| owner.uid == objects::CYCLE_UID)
+                owners.any(|owner| Some(&owner.uid) == cycle.metadata.uid.as_ref())
             };
             self.deployments.retain(|_, object| !owned(&object.metadata));
             self.services.retain(|_, object| !owned(&object.metadata));

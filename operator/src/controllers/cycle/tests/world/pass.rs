@@ -40,7 +40,7 @@ impl World {
             },
             gates: gate::combine(cycle, &self.gates),
             candidates: observe::candidates(&challengers, target, &key, cycle),
-            revisions: observe::revisions(&key, &deployments, &services, &slices),
+            revisions: observe::revisions(&key, &cycle.spec.service, &deployments, &services, &slices),
             remembered: observe::remembered(cycle),
             fresh_token: "0123456789abcdef0123456789abcdef".parse().unwrap(),
             conflict: None,
