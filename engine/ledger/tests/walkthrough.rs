@@ -66,6 +66,8 @@ fn the_commands_accept_the_exercise_and_refuse_a_changed_byte_anywhere() {
     // Each is caught by another command: without that command in the text, this test fails.
     for (what, file, from_end) in [
         ("an entry", "tile/entries/000".to_owned(), 500),
+        // Nothing links to its signature: only the root covers it.
+        ("the last entry", "tile/entries/002.p/88".to_owned(), 40),
         ("the checkpoint's root", "checkpoint".to_owned(), 160),
         ("the checkpoint's signature", "checkpoint".to_owned(), 20),
         ("the log's key", "keys/log.vkey".to_owned(), 20),
