@@ -184,8 +184,12 @@ fn summary(source: &Source, entry: &Entry) -> String {
     let own = match entry.kind {
         Kind::Genesis => text(&["origin"]),
         Kind::KeyRotate => text(&["keys", "attestation"]).map(|key| format!("now {key}")),
-        Kind::Archive => text(&["next", "origin"]).map(|origin| format!("followed by {origin}")),
-        Kind::Carry => text(&["from"]).map(|origin| format!("states of {origin}: {}", entry.state.len())),
+        // The end of an origin is what differs between generations, and the column is narrow.
+        Kind::Archive => text(&["next", "origin"])
+            .as_deref()
+            .and_then(|origin| origin.rsplit('/').next())
+            .map(|last| format!("followed by …/{last}")),
+        Kind::Carry => Some(format!("states taken over: {}", entry.state.len())),
         Kind::Clock => text(&["claimedMs"]).map(|claimed| format!("claimed {claimed} ms")),
         Kind::Override => text(&["message"]),
         Kind::Adopt => text(&["target"]),
