@@ -23,6 +23,12 @@ fn kinds(dir: &std::path::Path) -> Vec<Kind> {
     reader.entries(0..size).map(|entry| entry.unwrap().kind).collect()
 }
 
+/// Size of the published checkpoint.
+fn signed(dir: &std::path::Path) -> Option<u64> {
+    let note = std::fs::read(dir.join("checkpoint")).ok()?;
+    Some(penin_ledger::note::Checkpoint::claimed(&note)?.size)
+}
+
 fn reason(result: Result<Ledger, penin_ledger::Failure>) -> Reason {
     result.expect_err("must be refused").reason
 }
@@ -189,6 +195,9 @@ fn two_copies_of_a_volume_cannot_both_go_on() {
     new.append(draft(Kind::Config, 4)).wait().unwrap();
     old.close();
     new.close();
+    // What the old one could not anchor, it never signed: nobody can show two heads of one size.
+    assert_eq!(signed(dir.path()), Some(1));
+    assert_eq!(signed(copied.path()), Some(4));
     assert_eq!(reason(open(dir.path(), anchor.clone(), 3)), Reason::RolledBack);
     // With as many entries as the anchor it is the root that tells.
     let mut head = anchor.clone().load().unwrap().unwrap();
@@ -443,4 +452,46 @@ fn an_anchor_restored_to_an_older_head_is_refused_by_the_checkpoint() {
     ledger.close();
     anchor.overwrite(Some(old));
     assert_eq!(reason(open(dir.path(), anchor, 1)), Reason::AnchorRolledBack);
+}
+
+#[test]
+fn a_checkpoint_that_somebody_else_signed_stops_nothing() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    open(dir.path(), anchor.clone(), 1).unwrap().close();
+    // A larger one, of the same name, by other keys: it must not pass for a sign that the anchor was set back.
+    let foreign = tempdir().unwrap();
+    let ledger = Ledger::open(
+        foreign.path(),
+        Keys::generate([9; 64]),
+        Box::new(MemoryAnchor::default()),
+        1,
+        options(),
+    )
+    .unwrap();
+    for n in 0..5 {
+        ledger.append(draft(Kind::Config, n)).wait().unwrap();
+    }
+    ledger.close();
+    assert_eq!(signed(foreign.path()), Some(6));
+    std::fs::copy(foreign.path().join("checkpoint"), dir.path().join("checkpoint")).unwrap();
+    open(dir.path(), anchor, 1).unwrap().close();
+    assert_eq!(signed(dir.path()), Some(1), "written anew");
+}
+
+#[test]
+fn a_second_copy_that_was_altered_is_not_taken_for_the_record() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    for n in 0..5 {
+        ledger.append(draft(Kind::Config, n)).wait().unwrap();
+    }
+    ledger.close();
+    penin_ledger::set_database_aside(dir.path()).unwrap();
+    // The last entry's signature: nothing links to it, and it still decodes. Only the anchored root tells.
+    let bundle = dir.path().join("tile/entries/000.p/6");
+    let mut bytes = std::fs::read(&bundle).unwrap();
+    let at = bytes.len() - 40;
+    bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+    std::fs::write(&bundle, bytes).unwrap();
+    assert_eq!(reason(open(dir.path(), anchor, 1)), Reason::VolumeEmpty);
 }

@@ -48,6 +48,12 @@ fn produced(dir: &Path) {
     assert!(status.success());
 }
 
+fn some_blob(dir: &Path) -> String {
+    let first = |path: PathBuf| fs::read_dir(path).unwrap().next().unwrap().unwrap().path();
+    let blob = first(first(dir.join("blobs/sha256")));
+    blob.strip_prefix(dir).unwrap().to_str().unwrap().to_owned()
+}
+
 #[test]
 fn the_commands_accept_the_exercise_and_refuse_a_changed_byte_anywhere() {
     assert_eq!(commands().len(), 4);
@@ -57,14 +63,25 @@ fn the_commands_accept_the_exercise_and_refuse_a_changed_byte_anywhere() {
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.contains("600 entries link") && said.contains("anchored"), "{said}");
-    for file in ["tile/entries/000", "checkpoint", "anchor.json"] {
+    // Each is caught by another command: without that command in the text, this test fails.
+    for (what, file, from_end) in [
+        ("an entry", "tile/entries/000".to_owned(), 500),
+        // Nothing links to its signature: only the root covers it.
+        ("the last entry", "tile/entries/002.p/88".to_owned(), 40),
+        ("the checkpoint's root", "checkpoint".to_owned(), 160),
+        ("the checkpoint's signature", "checkpoint".to_owned(), 20),
+        ("the log's key", "keys/log.vkey".to_owned(), 20),
+        ("the attestation key", "keys/attestation.pub.pem".to_owned(), 60),
+        ("a blob", some_blob(dir.path()), 1),
+        ("the anchor's root", "anchor.json".to_owned(), 40),
+    ] {
         let path = dir.path().join(file);
         let honest = fs::read(&path).unwrap();
         let mut forged = honest.clone();
-        // Near the start of each: an entry, the origin, the origin.
-        forged[20] ^= 1;
+        let at = forged.len() - from_end;
+        forged[at] ^= 1;
         fs::write(&path, forged).unwrap();
-        assert!(!audit(dir.path()).status.success(), "{file}");
+        assert!(!audit(dir.path()).status.success(), "{what}");
         fs::write(&path, honest).unwrap();
     }
     assert!(audit(dir.path()).status.success());

@@ -128,6 +128,10 @@ fn an_honest_ledger_verifies_in_every_form() {
         text.contains("genuine and complete") && text.contains("300 entries, 300 signatures"),
         "{text}"
     );
+    assert!(
+        text.contains("compared with the policy") && text.contains("anchor: compared"),
+        "{text}"
+    );
     assert!(!text.contains("--policy"), "{text}");
     let report = json_of(&["verify", place(&folder), "--policy", &policy, "--anchor", &object]);
     assert_eq!((&report["verdict"], &report["anchored"]), (&json!("Ok"), &json!(true)));
@@ -245,7 +249,7 @@ fn proofs_and_roots_agree_with_the_checkpoint() {
     assert_eq!(proof["inclusion"]["leaf"], whole["leaf"]);
     let text = ok(&["prove", "inclusion", place(&folder), "17"]);
     assert!(
-        text.contains("has this root") && text.lines().all(|line| line.chars().count() <= 100),
+        text.contains("  checkpoint  has this root") && text.lines().all(|line| line.chars().count() <= 100),
         "{text}"
     );
     assert_eq!(run(&["prove", "inclusion", place(&folder), "300"]).0, 1);

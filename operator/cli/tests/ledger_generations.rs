@@ -189,3 +189,26 @@ fn people_read_one_paragraph_for_each_generation() {
     assert_eq!(heads.len(), 2, "{text}");
     assert!(heads[0].contains(&origin(2)) && heads[1].contains(&origin(3)), "{text}");
 }
+
+#[test]
+fn lists_say_what_the_ledgers_own_entries_did() {
+    let folder = three(None);
+    let output = Command::new(env!("CARGO_BIN_EXE_peninctl"))
+        .args(["ledger", "show"])
+        .arg(folder.path().join("2"))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = |kind: &str| text.lines().find(|line| line.contains(kind)).unwrap().to_owned();
+    for (kind, said) in [
+        ("GENESIS", origin(2)),
+        ("CARRY", "states taken over: 1".to_owned()),
+        (
+            "KEY_ROTATE",
+            "now ".to_owned() + &keys(102).verifiers().attestation.to_base64()[..20],
+        ),
+        ("ARCHIVE", "followed by …/3".to_owned()),
+    ] {
+        assert!(line(kind).contains(&said), "{kind}: {text}");
+    }
+}

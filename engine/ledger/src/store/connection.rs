@@ -129,3 +129,38 @@ fn authorize_reader(context: AuthContext<'_>) -> Authorization {
         _ => Authorization::Deny,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `synchronous` cannot be seen from outside: without it everything works until the power fails.
+    #[test]
+    fn a_writer_flushes_every_commit_and_readers_change_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let pragma = |connection: &mut Connection, name: &str| -> String {
+            let unrestricted: Option<fn(AuthContext<'_>) -> Authorization> = None;
+            connection.authorizer(unrestricted).unwrap();
+            let value = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+            match connection.pragma_query_value(None, name, value).unwrap() {
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => panic!("{name}: {other:?}"),
+            }
+        };
+        let mut writer = open_writer(&path).unwrap();
+        // 2 is FULL: https://sqlite.org/pragma.html#pragma_synchronous
+        for (name, value) in [
+            ("synchronous", "2"),
+            ("journal_mode", "wal"),
+            ("busy_timeout", "3000"),
+            ("recursive_triggers", "1"),
+            ("trusted_schema", "0"),
+        ] {
+            assert_eq!(pragma(&mut writer, name), value, "{name}");
+        }
+        let mut reader = open_reader(&path).unwrap();
+        assert_eq!(pragma(&mut reader, "query_only"), "1");
+    }
+}

@@ -1,6 +1,8 @@
 //! The auditor: checks a whole ledger, or its published copy, and says what it found.
 
 mod chunk;
+#[cfg(test)]
+mod forged_tests;
 mod published;
 mod schedule;
 

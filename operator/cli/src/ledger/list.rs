@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use penin_ledger::{Body, Entry, ReadError, Source};
+use penin_ledger::{Body, Entry, Kind, ReadError, Source};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{Filter, Output};
@@ -181,8 +181,22 @@ fn summary(source: &Source, entry: &Entry) -> String {
         value.as_str().map(str::to_owned)
     };
     let decision = text(&["outcome", "decision"]).zip(text(&["outcome", "reason"]));
-    decision
-        .map(|(decision, reason)| format!("{decision} {reason}"))
+    let own = match entry.kind {
+        Kind::Genesis => text(&["origin"]),
+        Kind::KeyRotate => text(&["keys", "attestation"]).map(|key| format!("now {key}")),
+        // The end of an origin is what differs between generations, and the column is narrow.
+        Kind::Archive => text(&["next", "origin"])
+            .as_deref()
+            .and_then(|origin| origin.rsplit('/').next())
+            .map(|last| format!("followed by …/{last}")),
+        Kind::Carry => Some(format!("states taken over: {}", entry.state.len())),
+        Kind::Clock => text(&["claimedMs"]).map(|claimed| format!("claimed {claimed} ms")),
+        Kind::Override => text(&["message"]),
+        Kind::Adopt => text(&["target"]),
+        Kind::Intent => text(&["challenger", "name"]),
+        _ => None,
+    };
+    own.or_else(|| decision.map(|(decision, reason)| format!("{decision} {reason}")))
         .or_else(|| text(&["assessment", "reason"]))
         .or_else(|| text(&["observed"]))
         .or_else(|| text(&["reason"]))
@@ -197,6 +211,7 @@ fn document(source: &Source, entry: &Entry) -> Result<Value, ReadError> {
         "epoch": entry.position.epoch.to_string(),
         "prev": entry.position.prev,
         "kind": entry.kind,
+        "time": format!("{}Z", time(entry)),
         "timeMs": entry.time_ms,
         "subject": entry.subject,
         "cycle": entry.cycle,

@@ -124,12 +124,22 @@ fn root(source: &Source, size: Option<u64>, output: Output) -> Result<Exit, Comm
         let checkpoint = match (&claimed, matches) {
             (Some(claimed), Some(true)) => said(
                 Tone::Good,
-                &format!("the checkpoint has {} entries, same root", claimed.size),
+                &format!(
+                    "the checkpoint agrees: these are the {} entries that it signs",
+                    claimed.size
+                ),
             ),
-            (Some(claimed), Some(false)) => {
-                said(Tone::Bad, &format!("the checkpoint has another root: {}", claimed.root))
-            }
-            (Some(claimed), None) => said(Tone::Bad, &format!("the checkpoint has {} entries", claimed.size)),
+            (Some(claimed), Some(false)) => said(
+                Tone::Bad,
+                &format!(
+                    "the checkpoint signs {} entries with another root: {}",
+                    claimed.size, claimed.root
+                ),
+            ),
+            (Some(claimed), None) => said(
+                Tone::Bad,
+                &format!("the checkpoint signs {} entries, there are {there}", claimed.size),
+            ),
             (None, _) => said(Tone::Open, "there is no checkpoint"),
         };
         line(&format!("{size} entries\nroot {root}\n{checkpoint}"))?;

@@ -121,9 +121,9 @@ fn describe(
     } else {
         said(Tone::Bad, &format!("this does not hold: {claim}"))
     }];
-    lines.extend(rows.iter().map(|(name, hash)| format!("  {name:<10}{hash}")));
+    lines.extend(rows.iter().map(|(name, hash)| format!("  {name:<12}{hash}")));
     lines.push(format!(
-        "  {:<10}{}",
+        "  {:<12}{}",
         "checkpoint",
         match tree.agrees(root) {
             Some(true) => "has this root",
@@ -132,6 +132,6 @@ fn describe(
         }
     ));
     let names = std::iter::once("path").chain(std::iter::repeat(""));
-    lines.extend(names.zip(hashes).map(|(name, hash)| format!("  {name:<10}{hash}")));
+    lines.extend(names.zip(hashes).map(|(name, hash)| format!("  {name:<12}{hash}")));
     lines.join("\n")
 }

@@ -155,12 +155,22 @@ fn describe(report: &Report) -> String {
         Some(size) => lines.push(format!("  checkpoint of {size} entries compared")),
         None => lines.push("  checkpoint: none compared".to_owned()),
     }
-    if !report.keys_pinned {
-        lines.push("  keys: the ledger's own (give --policy to pin them)".to_owned());
-    }
-    if !report.anchored {
-        lines.push("  anchor: not compared (give --anchor to see whether the end was cut off)".to_owned());
-    }
+    lines.push(
+        if report.keys_pinned {
+            "  keys: compared with the policy"
+        } else {
+            "  keys: the ledger's own (give --policy to pin them)"
+        }
+        .to_owned(),
+    );
+    lines.push(
+        if report.anchored {
+            "  anchor: compared"
+        } else {
+            "  anchor: not compared (give --anchor to see whether the end was cut off)"
+        }
+        .to_owned(),
+    );
     for finding in &report.findings {
         let place = finding.seq.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
         lines.push(format!("  {:?}: {place}{}", finding.severity, finding.detail));
