@@ -8,7 +8,7 @@ use k8s_openapi::api::{
     discovery::v1::EndpointSlice,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use penin_api::foreign::HttpRoute;
 use penin_api::values::Percent;
 use penin_operator::adapters::traffic::{
