@@ -160,8 +160,8 @@ async fn a_cycle_that_is_applied_again_takes_over_what_served_without_a_break() 
         (route.uid(), deployment.uid()),
         "nothing is made anew"
     );
-    assert_eq!(owner(after.owner_references()), [uid.clone()]);
-    assert_eq!(owner(again.owner_references()), [uid.clone()]);
+    assert_eq!(owner(after.owner_references()), std::slice::from_ref(&uid));
+    assert_eq!(owner(again.owner_references()), std::slice::from_ref(&uid));
     let service = shop.namespace.api::<Service>().get(&champion).await.unwrap();
     assert_eq!(owner(service.owner_references()), [uid]);
     assert_eq!(again.spec.unwrap().template, deployment.spec.unwrap().template);

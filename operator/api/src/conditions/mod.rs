@@ -275,7 +275,7 @@ mod tests {
                 if name != "tests" {
                     code(&path, found);
                 }
-            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !name.ends_with("tests.rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
                 let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));

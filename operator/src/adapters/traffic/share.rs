@@ -143,7 +143,7 @@ pub fn assess(weight: Percent, counts: ShareCounts, minimum: u64) -> ShareVerdic
 
 /// The counts that agree with copies of `share` per cent of `total` requests, or why `total` requests cannot say.
 ///
-/// Copies and requests are counted by one proxy in one scrape, but not in one moment: a fiftieth and [`UNDER_WAY`] more
+/// Copies and requests are counted by one proxy in one scrape, but not in one moment: a fiftieth and 20 more
 /// or less say nothing. `edge` is the time between two scrapes, in thousandths of the window: copies that were sent that
 /// long before it opened may have been counted, because their counters are made with the first of them; and as many may
 /// be missing, up to a tenth of all, when those counters were first read one scrape after the others.
