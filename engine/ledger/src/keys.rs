@@ -216,7 +216,9 @@ impl PublicKey {
             which: "verifier".into(),
             reason: reason.into(),
         };
-        let mut parts = text.trim_end().splitn(3, '+');
+        // A file of one line ends with a newline; any other space would be a second spelling.
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let mut parts = text.splitn(3, '+');
         let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(error("expected name+id+key"));
         };
@@ -289,6 +291,10 @@ mod tests {
         let text = key.to_vkey("example.com/log");
         assert_eq!(PublicKey::from_vkey(&text), Ok(("example.com/log".to_owned(), key)));
         assert!(PublicKey::from_vkey(&text.replace("example", "elpmaxe")).is_err());
+        assert!(PublicKey::from_vkey(&format!("{text}\n")).is_ok());
+        for more in ["\t", " ", "\n\n", "\r\n"] {
+            assert!(PublicKey::from_vkey(&format!("{text}{more}")).is_err(), "{more:?}");
+        }
     }
 
     #[test]

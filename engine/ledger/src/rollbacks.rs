@@ -263,6 +263,23 @@ mod tests {
         }
     }
 
+    /// A line is taken only as it was written: nobody may put words into the mouth of a rollback.
+    #[test]
+    fn an_altered_line_is_kept_aside_and_never_appended() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut queue = RollbackQueue::open(dir.path());
+        queue.push(draft(1)).unwrap();
+        queue.push(draft(2)).unwrap();
+        let path = dir.path().join(ROLLBACK_QUEUE);
+        let text = fs::read_to_string(&path).unwrap();
+        let altered = text.replacen("\"timeMs\":1", "\"timeMs\":7", 1);
+        assert_ne!(text, altered);
+        fs::write(&path, altered).unwrap();
+        let again = RollbackQueue::open(dir.path());
+        assert_eq!((again.on_disk(), again.damaged()), (1, 1));
+        assert_eq!(again.waiting().next().unwrap().1.time_ms, 2);
+    }
+
     #[test]
     fn without_a_disk_drafts_are_kept_in_memory_and_counted() {
         let dir = tempfile::tempdir().unwrap();

@@ -175,6 +175,11 @@ fn changed_replaced_reordered_and_missing_rows_are_named() {
             Verdict::Tampered,
         ),
         (
+            "a changed leaf hash beside the entry",
+            "UPDATE entries SET leaf = zeroblob(32) WHERE seq = 7",
+            Verdict::Tampered,
+        ),
+        (
             "a row replaced by another",
             "UPDATE entries SET (leaf, entry) = (SELECT leaf, entry FROM entries WHERE seq = 3) WHERE seq = 7",
             Verdict::Tampered,

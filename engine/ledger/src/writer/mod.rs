@@ -1,5 +1,6 @@
 //! The one writer: takes batches from the queue, makes them durable, anchors their head, then answers.
 
+mod plan;
 pub(crate) mod queue;
 pub(crate) mod ticket;
 
@@ -8,8 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::anchor::{Anchor, AnchorError, Head};
-use crate::entry::internal::{self, Archive, Clock, KeyRotate};
-use crate::entry::{Draft, DraftError, EncodedEntry, Kind, Position, Prepared, StateRef};
+use crate::entry::{Draft, Kind, Prepared, StateRef};
 use crate::hash::Digest;
 use crate::health::{Failure, Reason};
 use crate::keys::{Keys, Verifiers};
@@ -17,8 +17,9 @@ use crate::publish::Publisher;
 use crate::rollbacks::RollbackQueue;
 use crate::store::{Row, Store};
 use crate::tree::Frontier;
-use queue::{Item, Queue, Taken, Work};
-use ticket::{AppendError, Pending, Receipt};
+use plan::{Batch, Planned};
+use queue::{Item, Queue, Taken};
+use ticket::{AppendError, Receipt};
 
 /// How the writer behaves.
 #[derive(Debug, Clone)]
@@ -84,26 +85,6 @@ impl Drop for CloseOnDrop {
         let failure = Failure::new(Reason::Stopped, "the ledger's writer has ended");
         self.0.abort(&failure);
     }
-}
-
-/// One entry of a batch, before it is committed.
-struct Planned {
-    prepared: Box<Prepared>,
-    encoded: EncodedEntry,
-    seq: u64,
-    pending: Option<Pending>,
-    /// Keys in force after this entry, when they change.
-    rotation: Option<Box<Keys>>,
-}
-
-/// A batch being built on top of the committed tree.
-struct Batch {
-    frontier: Frontier,
-    last: Digest,
-    latest_ms: i64,
-    keys: Keys,
-    sealed: bool,
-    planned: Vec<Planned>,
 }
 
 impl Writer {
@@ -205,123 +186,6 @@ impl Writer {
             let done = |id: &Digest| waiting.iter().any(|(waited, _)| waited == id);
             lock(&self.shared.rollbacks).remove(done);
         }
-    }
-
-    fn start_batch(&self) -> Batch {
-        Batch {
-            frontier: self.frontier.clone(),
-            last: self.last,
-            latest_ms: self.latest_ms,
-            keys: self.keys.clone(),
-            sealed: self.sealed,
-            planned: Vec::new(),
-        }
-    }
-
-    fn plan(&self, batch: &mut Batch, work: Work, pending: Pending) {
-        if batch.sealed {
-            pending.resolve(Err(AppendError::Refused(sealed())));
-            return;
-        }
-        match work {
-            Work::Append(prepared) => self.plan_draft(batch, prepared, pending),
-            Work::Rotate { keys, time_ms } => self.plan_rotation(batch, keys, time_ms, pending),
-            Work::Seal { next, time_ms } => {
-                let body = Archive {
-                    size: batch.frontier.size().to_string(),
-                    root: batch.frontier.root(),
-                    next: next.map(|next| *next),
-                };
-                batch.sealed = true;
-                self.plan_internal(batch, Kind::Archive, time_ms, &body, pending, None);
-            }
-        }
-    }
-
-    /// A claimed time behind the last one is recorded, and stops a promotion: somebody's clock is wrong.
-    fn plan_draft(&self, batch: &mut Batch, prepared: Box<Prepared>, pending: Pending) {
-        let claimed = prepared.time_ms;
-        if batch.latest_ms.saturating_sub(claimed) > self.policy.clock_tolerance_ms {
-            let body = Clock {
-                latest_ms: batch.latest_ms.to_string(),
-                claimed_ms: claimed.to_string(),
-            };
-            let draft = internal::draft(Kind::Clock, &self.origin, claimed.max(0), &body);
-            if let Ok(clock) = Prepared::any_kind(draft, None) {
-                self.place(batch, Box::new(clock), None);
-            }
-            if prepared.kind == Kind::PromoteAttest {
-                let failure = Failure::new(
-                    Reason::ClockBehind,
-                    format!(
-                        "the claimed time {claimed} ms is behind the last entry's {} ms; set the clock right",
-                        batch.latest_ms
-                    ),
-                );
-                pending.resolve(Err(AppendError::Refused(failure)));
-                return;
-            }
-        }
-        self.place(batch, prepared, Some(pending));
-    }
-
-    fn plan_rotation(&self, batch: &mut Batch, keys: Box<Keys>, time_ms: i64, pending: Pending) {
-        use base64::Engine as _;
-        use ed25519_dalek::Signer as _;
-        let (new, previous) = (keys.verifiers(), batch.keys.verifiers());
-        if new == previous {
-            // Asked again, for example after an answer that was lost.
-            pending.resolve(Err(AppendError::Invalid(DraftError::KeysInForce)));
-            return;
-        }
-        let message = KeyRotate::proof_message(&self.origin, batch.frontier.size(), &new);
-        let signature = keys.attestation.sign(&message).to_bytes();
-        let body = KeyRotate {
-            keys: new,
-            previous,
-            proof: base64::engine::general_purpose::STANDARD.encode(signature),
-        };
-        self.plan_internal(batch, Kind::KeyRotate, time_ms, &body, pending, Some(keys));
-    }
-
-    fn plan_internal<T: serde::Serialize>(
-        &self,
-        batch: &mut Batch,
-        kind: Kind,
-        time_ms: i64,
-        body: &T,
-        pending: Pending,
-        rotation: Option<Box<Keys>>,
-    ) {
-        match Prepared::any_kind(internal::draft(kind, &self.origin, time_ms, body), None) {
-            Ok(prepared) => {
-                self.place(batch, Box::new(prepared), Some(pending));
-                if let (Some(keys), Some(planned)) = (rotation, batch.planned.last_mut()) {
-                    batch.keys = (*keys).clone();
-                    planned.rotation = Some(keys);
-                }
-            }
-            Err(error) => pending.resolve(Err(AppendError::Invalid(error))),
-        }
-    }
-
-    fn place(&self, batch: &mut Batch, prepared: Box<Prepared>, pending: Option<Pending>) {
-        let position = Position {
-            seq: batch.frontier.size(),
-            epoch: self.epoch,
-            prev: batch.last,
-        };
-        let encoded = prepared.sign(&position, &batch.keys.attestation);
-        batch.frontier.push(encoded.leaf);
-        batch.last = encoded.leaf;
-        batch.latest_ms = batch.latest_ms.max(prepared.time_ms);
-        batch.planned.push(Planned {
-            prepared,
-            encoded,
-            seq: position.seq,
-            pending,
-            rotation: None,
-        });
     }
 
     /// Makes a batch durable, anchors it and answers. Whether all of it was acknowledged.
