@@ -1,4 +1,4 @@
-//! What the operator keeps of its ledger in the API: policy and keys in a ConfigMap, signing keys in Secrets, one anchor
+//! What the operator keeps of its ledger in the API: policy and keys in a `ConfigMap`, signing keys in Secrets, one anchor
 //! for each generation. Through rotations of the keys and an archive, on a real API server.
 #![allow(
     clippy::unwrap_used,

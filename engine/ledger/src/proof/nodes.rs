@@ -17,6 +17,10 @@ use crate::tree::{Frontier, NodeSource, stored_count, stored_index};
 const RUN: u32 = 6;
 /// Nodes of such a subtree.
 const RUN_NODES: usize = (2 << RUN) - 1;
+/// From this level on nodes are remembered one by one: there are few of them, and every proof needs some.
+const UPPER: u32 = 8;
+/// Places for them, 160 KiB: enough for all of a million entries. In a larger tree they displace each other.
+const PLACES: u64 = 4_096;
 /// Trees whose right edge is remembered: the two of a consistency proof, and those of the next.
 const MOST_EDGES: usize = 4;
 
@@ -44,12 +48,15 @@ impl Run {
     }
 }
 
-/// Reads nodes. What it remembers is bounded: four right edges, one run, and one tile for each of eight levels.
+/// Reads nodes. What it remembers is bounded: four right edges, one run, 4,096 upper nodes, and one tile for each of
+/// eight levels.
 #[derive(Debug)]
 pub(super) struct Nodes {
     file: Option<File>,
     source: Source,
     run: Run,
+    /// Upper nodes with their place in the node file, at that place modulo [`PLACES`].
+    upper: Vec<Option<(u64, Digest)>>,
     edges: VecDeque<Edge>,
     tiles: BTreeMap<u32, (u64, Vec<u8>)>,
 }
@@ -60,6 +67,7 @@ impl Nodes {
             file: File::open(source.directory().join(NODES)).ok(),
             source,
             run: Run::default(),
+            upper: Vec::new(),
             edges: VecDeque::with_capacity(MOST_EDGES),
             tiles: BTreeMap::new(),
         }
@@ -74,8 +82,11 @@ impl Nodes {
         if size == 0 {
             return Ok(Frontier::new().root());
         }
-        if let Some(root) = self.remembered(0, size) {
-            return Ok(root);
+        if let Some(at) = self.edges.iter().position(|edge| edge.size == size) {
+            // The one that was used last is the last to go.
+            let edge = self.edges.remove(at);
+            self.edges.extend(edge);
+            return self.remembered(0, size).ok_or_else(|| no_node(0, size));
         }
         let mut end = size;
         let mut suffixes: Vec<(u64, Digest)> = Vec::new();
@@ -115,11 +126,30 @@ impl Nodes {
         }
     }
 
-    fn stored(&self, level: u32, index: u64) -> Option<Digest> {
+    fn stored(&mut self, level: u32, index: u64) -> Option<Digest> {
         let at = stored_index(level, index);
-        if let Some(found) = self.run.get(at) {
-            return Some(found);
+        if level < UPPER {
+            return self.run.get(at).or_else(|| self.read_stored(at));
         }
+        let place = usize::try_from(at % PLACES).ok()?;
+        if let Some(Some((_, found))) = self
+            .upper
+            .get(place)
+            .filter(|kept| kept.is_some_and(|(of, _)| of == at))
+        {
+            return Some(*found);
+        }
+        let found = self.read_stored(at)?;
+        if self.upper.is_empty() {
+            self.upper.resize(usize::try_from(PLACES).ok()?, None);
+        }
+        if let Some(kept) = self.upper.get_mut(place) {
+            *kept = Some((at, found));
+        }
+        Some(found)
+    }
+
+    fn read_stored(&self, at: u64) -> Option<Digest> {
         let mut bytes = [0; Digest::LENGTH];
         let offset = at.checked_mul(Digest::LENGTH as u64)?;
         self.file.as_ref()?.read_exact_at(&mut bytes, offset).ok()?;
@@ -144,8 +174,7 @@ impl Nodes {
         if pushed == count {
             Ok(run.root())
         } else {
-            let detail = format!("no node at level {level}, index {index}");
-            Err(StoreError::Damaged(detail).into())
+            Err(no_node(level, index))
         }
     }
 
@@ -172,6 +201,10 @@ impl Nodes {
         }
         Ok(Vec::new())
     }
+}
+
+fn no_node(level: u32, index: u64) -> ReadError {
+    StoreError::Damaged(format!("no node at level {level}, index {index}")).into()
 }
 
 impl NodeSource for Nodes {
