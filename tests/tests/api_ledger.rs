@@ -1,5 +1,5 @@
-//! What the operator keeps of its ledger in the API: policy and keys in a `ConfigMap`, signing keys in Secrets, one anchor
-//! for each generation. Through rotations of the keys and an archive, on a real API server.
+//! What the operator keeps of its ledger in the API: policy and keys in a `ConfigMap`, signing keys in Secrets, one
+//! anchor for each generation. Through rotations of the keys and an archive, on a real API server.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
