@@ -99,7 +99,27 @@ impl Lab {
             players: 0,
         };
         lab.move_to_champion(&lab.old.clone(), Split::ChampionOnly).await;
+        lab.until_served().await;
         lab
+    }
+
+    /// Waits until a new host is served: that its route is accepted does not say that the proxy has it already. What
+    /// tests count begins here.
+    async fn until_served(&mut self) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let player = self.play(&[], &[]).await;
+            sleep(Duration::from_secs(1)).await;
+            let report = player.stop().await;
+            if report.failed == 0 && report.succeeded > 0 {
+                return;
+            }
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "not served: {:?}",
+                report.failures
+            );
+        }
     }
 
     /// Writes a split with the old revision as champion, and waits until it is accepted and settled.
