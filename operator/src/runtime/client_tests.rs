@@ -55,6 +55,19 @@ async fn a_server_that_does_not_answer_is_given_up() {
     assert!(counted(&metrics, "get", "0"));
 }
 
+#[tokio::test]
+async fn a_request_without_a_verb_counts_by_its_method() {
+    let metrics = Metrics::new().unwrap();
+    let client = client(&metrics, |_| async { Ok(map()) });
+    for method in [http::Method::GET, http::Method::PUT, http::Method::OPTIONS] {
+        let request = http::Request::builder().method(method).uri("/api").body(Vec::new());
+        client.request_text(request.unwrap()).await.unwrap();
+    }
+    for verb in ["get", "replace", "other"] {
+        assert!(counted(&metrics, verb, "2xx"), "{verb}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_stops_in_the_middle_is_given_up() {
     let metrics = Metrics::new().unwrap();

@@ -79,8 +79,8 @@ pub(super) fn traffic_first(context: &Context<'_>, end: End, position: Position)
     }
 }
 
-/// Grant [`Grant::Settled`]: the former champion may go.
-pub(super) fn succession(context: &Context<'_>, position: Position) -> Pass<std::convert::Infallible> {
+/// The challenger, or the former champion, is out of the route.
+fn champion_only(context: &Context<'_>, position: Position) -> Pass<Position> {
     let (_, position) = route::settle(
         context,
         &Split::ChampionOnly,
@@ -88,7 +88,12 @@ pub(super) fn succession(context: &Context<'_>, position: Position) -> Pass<std:
         Step::CleaningUp,
         position,
     )?;
-    let mut position = position;
+    ControlFlow::Continue(position)
+}
+
+/// Grant [`Grant::Settled`]: the former champion may go.
+pub(super) fn succession(context: &Context<'_>, position: Position) -> Pass<std::convert::Infallible> {
+    let mut position = champion_only(context, position)?;
     if let Some(former) = &context.life.former_champion {
         position = pods::scaled_down(context, &former.name, position)?;
     }
@@ -132,13 +137,7 @@ fn taken_down(context: &Context<'_>, position: Position) -> Pass<Position> {
             position = drained(context, settled, position)?;
         }
     }
-    let (_, position) = route::settle(
-        context,
-        &Split::ChampionOnly,
-        Direction::Down,
-        Step::CleaningUp,
-        position,
-    )?;
+    let position = champion_only(context, position)?;
     pods::scaled_down(context, &challenger, position)
 }
 
