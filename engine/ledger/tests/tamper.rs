@@ -136,7 +136,10 @@ fn damage(shape: Shape) -> (Count, Count) {
             continue;
         }
         let bytes = fs::read(original.path().join(&file)).unwrap();
-        for position in (0..bytes.len()).step_by(stride(bytes.len())) {
+        // Of the zeros that are written ahead a few stand for all.
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let length = bytes.len().min(used + 64);
+        for position in (0..length).step_by(stride(length)) {
             for flip in [true, false] {
                 let volume = tempdir().unwrap();
                 copy(original.path(), volume.path());

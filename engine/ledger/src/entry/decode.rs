@@ -141,8 +141,20 @@ fn parse(payload: &[u8]) -> Result<Statement, DecodeError> {
 
 /// Canonical decimal: no sign, no leading zero.
 fn integer(text: &str) -> Option<u64> {
-    let value: u64 = text.parse().ok()?;
-    (value.to_string() == text).then_some(value)
+    match leading_integer(text.as_bytes())? {
+        (value, []) => Some(value),
+        _ => None,
+    }
+}
+
+/// A canonical decimal at the start, and what follows it.
+fn leading_integer(text: &[u8]) -> Option<(u64, &[u8])> {
+    let length = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at_checked(length)?;
+    let canonical = matches!(digits, [b'0'] | [b'1'..=b'9', ..]);
+    let add = |value: u64, digit: &u8| value.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+    let value = digits.iter().try_fold(0_u64, add)?;
+    canonical.then_some((value, rest))
 }
 
 /// Whether the entry stands at this `seq` after the entry with leaf hash `prev`; returns its epoch.
@@ -164,18 +176,19 @@ pub fn chain_position(bytes: &[u8]) -> Option<Position> {
     let mut start = [0; LONGEST.div_ceil(3) * 3];
     let digits = payload.get(..start.len() / 3 * 4)?;
     BASE64.decode_slice_unchecked(digits, &mut start).ok()?;
-    // What follows the position may end inside a character.
-    let text = start.utf8_chunks().next()?.valid();
-    // Piece by piece: writing the expected text anew, to compare with, costs more than all the rest.
-    let text = text.strip_prefix(r#"{"_type":""#)?.strip_prefix(STATEMENT_TYPE)?;
-    let text = text.strip_prefix(r#"","predicate":{"_chain":{"epoch":""#)?;
-    let (epoch, rest) = text.split_once(r#"","prev":""#)?;
-    let (prev, rest) = rest.split_at_checked(64)?;
-    let (seq, _) = rest.strip_prefix(r#"","seq":""#)?.split_once(r#""}"#)?;
+    // Piece by piece, as bytes: writing the expected text anew, to compare with, costs more than all the rest.
+    let text = start
+        .strip_prefix(br#"{"_type":""#)?
+        .strip_prefix(STATEMENT_TYPE.as_bytes())?;
+    let text = text.strip_prefix(br#"","predicate":{"_chain":{"epoch":""#)?;
+    let (epoch, text) = leading_integer(text)?;
+    let (prev, text) = text.strip_prefix(br#"","prev":""#)?.split_at_checked(64)?;
+    let (seq, text) = leading_integer(text.strip_prefix(br#"","seq":""#)?)?;
+    text.strip_prefix(br#""}"#)?;
     Some(Position {
-        seq: integer(seq)?,
-        epoch: integer(epoch)?,
-        prev: prev.parse().ok()?,
+        seq,
+        epoch,
+        prev: Digest::from_hex(prev)?,
     })
 }
 

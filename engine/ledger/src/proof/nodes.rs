@@ -12,15 +12,16 @@ use crate::source::Source;
 use crate::store::StoreError;
 use crate::tree::{Frontier, NodeSource, stored_count, stored_index};
 
-/// Level of the subtrees that are read as a whole: 64 leaves, 127 nodes, one page of 4 KiB. They stand together in the
+/// Level of the subtrees that are read as a whole: 128 leaves, 255 nodes, two pages of 4 KiB. They stand together in the
 /// node file, so one read serves the lower third of a proof in a million entries.
-const RUN: u32 = 6;
+const RUN: u32 = 7;
 /// Nodes of such a subtree.
 const RUN_NODES: usize = (2 << RUN) - 1;
 /// From this level on nodes are remembered one by one: there are few of them, and every proof needs some.
-const UPPER: u32 = 8;
-/// Places for them, 160 KiB: enough for all of a million entries. In a larger tree they displace each other.
-const PLACES: u64 = 4_096;
+const UPPER: u32 = RUN;
+/// Places for them, 768 KiB at most: one for each of a million entries' tree. In a larger tree they displace each
+/// other.
+const PLACES: u64 = 16_384;
 /// Trees whose right edge is remembered: the two of a consistency proof, and those of the next.
 const MOST_EDGES: usize = 4;
 
@@ -48,14 +49,15 @@ impl Run {
     }
 }
 
-/// Reads nodes. What it remembers is bounded: four right edges, one run, 4,096 upper nodes, and one tile for each of
-/// eight levels.
+/// Reads nodes. What it remembers is bounded: four right edges, one run, 16,384 upper nodes, and one tile for each
+/// of eight levels.
 #[derive(Debug)]
 pub(super) struct Nodes {
     file: Option<File>,
     source: Source,
     run: Run,
-    /// Upper nodes with their place in the node file, at that place modulo [`PLACES`].
+    /// Upper nodes with their number, at that number modulo [`PLACES`]. They are numbered as a tree of their own, so
+    /// those of a tree that fits never share a place.
     upper: Vec<Option<(u64, Digest)>>,
     edges: VecDeque<Edge>,
     tiles: BTreeMap<u32, (u64, Vec<u8>)>,
@@ -128,14 +130,13 @@ impl Nodes {
 
     fn stored(&mut self, level: u32, index: u64) -> Option<Digest> {
         let at = stored_index(level, index);
-        if level < UPPER {
+        let Some(above) = level.checked_sub(UPPER) else {
             return self.run.get(at).or_else(|| self.read_stored(at));
-        }
-        let place = usize::try_from(at % PLACES).ok()?;
-        if let Some(Some((_, found))) = self
-            .upper
-            .get(place)
-            .filter(|kept| kept.is_some_and(|(of, _)| of == at))
+        };
+        let number = stored_index(above, index);
+        let place = usize::try_from(number % PLACES).ok()?;
+        if let Some(Some((of, found))) = self.upper.get(place)
+            && *of == number
         {
             return Some(*found);
         }
@@ -144,7 +145,7 @@ impl Nodes {
             self.upper.resize(usize::try_from(PLACES).ok()?, None);
         }
         if let Some(kept) = self.upper.get_mut(place) {
-            *kept = Some((at, found));
+            *kept = Some((number, found));
         }
         Some(found)
     }

@@ -1,7 +1,7 @@
 //! Reading the second copy: bundles, tail, blobs, checkpoint.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::CHECKPOINT;
@@ -32,15 +32,30 @@ impl PublishedCopy {
     /// # Errors
     /// When it cannot be read or is larger than 64 MiB.
     pub fn read(&self, path: impl AsRef<Path>) -> io::Result<Option<Vec<u8>>> {
+        let mut bytes = Vec::new();
+        Ok(self.read_into(path, &mut bytes)?.then_some(bytes))
+    }
+
+    /// As [`Self::read`], into a buffer whose content it replaces; whether the file exists. Without a file the buffer is
+    /// empty.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn read_into(&self, path: impl AsRef<Path>, buffer: &mut Vec<u8>) -> io::Result<bool> {
         let path = self.directory.join(path);
-        match fs::metadata(&path) {
-            Ok(metadata) if metadata.len() > MOST_BYTES => {
-                Err(io::Error::other(format!("{}: larger than 64 MiB", path.display())))
-            }
-            Ok(_) => fs::read(&path).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        buffer.clear();
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        // One byte more than is admitted tells a file that is too long, also one that grows meanwhile.
+        let read = file.by_ref().take(MOST_BYTES + 1).read_to_end(buffer)?;
+        if read as u64 > MOST_BYTES {
+            buffer.clear();
+            return Err(io::Error::other(format!("{}: larger than 64 MiB", path.display())));
         }
+        Ok(true)
     }
 
     /// The newest checkpoint, unverified.

@@ -43,6 +43,8 @@ struct Inbox {
     head: Option<Head>,
     keys: Vec<SigningKey>,
     closed: bool,
+    /// Whether the thread waits for a head. In its pauses it need not be woken: it looks again by itself.
+    idle: bool,
     error: Option<String>,
 }
 
@@ -101,8 +103,13 @@ impl Publisher {
 
     /// Publishes an anchored head. Never waits; a newer head replaces one that is still waiting.
     pub fn publish(&mut self, head: Head) {
-        lock(&self.mailbox.inbox).head = Some(head);
-        self.mailbox.changed.notify_one();
+        let mut inbox = lock(&self.mailbox.inbox);
+        inbox.head = Some(head);
+        let idle = inbox.idle;
+        drop(inbox);
+        if idle {
+            self.mailbox.changed.notify_one();
+        }
     }
 
     /// Makes the second copy of everything below `size`, which is committed, durable.
@@ -187,11 +194,13 @@ fn run(mailbox: &Mailbox, directory: &Path) {
 
 /// Waits for a head; `None` when closed and nothing waits.
 fn next(mailbox: &Mailbox) -> Option<(Head, Vec<SigningKey>)> {
-    let inbox = lock(&mailbox.inbox);
+    let mut inbox = lock(&mailbox.inbox);
+    inbox.idle = true;
     let mut inbox = mailbox
         .changed
         .wait_while(inbox, |inbox| inbox.head.is_none() && !inbox.closed)
         .unwrap_or_else(PoisonError::into_inner);
+    inbox.idle = false;
     let head = inbox.head.take()?;
     Some((head, inbox.keys.clone()))
 }

@@ -27,19 +27,19 @@ pub(super) struct Lower<'a> {
     source: &'a Source,
     extent: Extent,
     tile: Vec<u8>,
-    bundle: Vec<u8>,
+    bundle: Bundle,
     /// Roots of the full tiles, in order.
     pub roots: Vec<Digest>,
     pub findings: Vec<Finding>,
 }
 
 impl<'a> Lower<'a> {
-    pub const fn new(source: &'a Source, extent: Extent) -> Self {
+    pub fn new(source: &'a Source, extent: Extent) -> Self {
         Self {
             source,
             extent,
             tile: Vec::new(),
-            bundle: Vec::new(),
+            bundle: Bundle::default(),
             roots: Vec::new(),
             findings: Vec::new(),
         }
@@ -50,33 +50,93 @@ impl<'a> Lower<'a> {
         if seq >= self.extent.size {
             return Ok(());
         }
+        let index = seq / TILE_WIDTH;
+        let width = TILE_WIDTH.min(self.extent.size - index * TILE_WIDTH);
         if self.extent.bundles {
-            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-            self.bundle.extend_from_slice(&length.to_be_bytes());
-            self.bundle.extend_from_slice(bytes);
+            if self.tile.is_empty() {
+                self.bundle.open(self.source, index, width)?;
+            }
+            self.bundle.entry(bytes);
         }
         self.tile.extend_from_slice(leaf.as_bytes());
-        let end = seq + 1;
-        if end.is_multiple_of(TILE_WIDTH) || end == self.extent.size {
-            self.compare(seq / TILE_WIDTH, end - seq / TILE_WIDTH * TILE_WIDTH)?;
-            if end.is_multiple_of(TILE_WIDTH) {
+        if seq + 1 == index * TILE_WIDTH + width {
+            let tile = tile_path(0, index, width);
+            self.findings.extend(compare(self.source, &tile, &self.tile)?);
+            if self.extent.bundles {
+                self.findings.extend(self.bundle.close());
+            }
+            if width == TILE_WIDTH {
                 let root = root.unwrap_or_else(|| root_of(&self.tile));
                 self.roots.push(root);
             }
             self.tile.clear();
-            self.bundle.clear();
+        }
+        Ok(())
+    }
+}
+
+/// A published bundle that is compared with the record entry by entry: no second copy of it is made.
+#[derive(Debug, Default)]
+struct Bundle {
+    path: String,
+    /// What is published; the buffer serves one bundle after the other.
+    found: Vec<u8>,
+    /// Whether there is such a file.
+    exists: bool,
+    /// Whether the full bundle is read where a partial one was promised: more may follow.
+    grown: bool,
+    /// How many bytes were compared.
+    at: usize,
+    differs: bool,
+}
+
+impl Bundle {
+    fn open(&mut self, source: &Source, index: u64, width: u64) -> Result<(), ReadError> {
+        self.path = bundle_path(index, width);
+        (self.at, self.differs, self.grown) = (0, false, false);
+        self.exists = read(source, &self.path, &mut self.found)?;
+        if !self.exists && width < TILE_WIDTH {
+            // A writer at work may have finished the bundle and removed its partial forms since.
+            self.exists = read(source, &bundle_path(index, TILE_WIDTH), &mut self.found)?;
+            self.grown = self.exists;
         }
         Ok(())
     }
 
-    fn compare(&mut self, index: u64, width: u64) -> Result<(), ReadError> {
-        let tile = tile_path(0, index, width);
-        self.findings.extend(compare(self.source, &tile, &self.tile)?);
-        if self.extent.bundles {
-            let bundle = bundle_path(index, width);
-            self.findings.extend(compare(self.source, &bundle, &self.bundle)?);
+    fn entry(&mut self, bytes: &[u8]) {
+        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
+        let same = self.found.get(self.at..).and_then(|rest| rest.strip_prefix(&length));
+        self.differs |= !same.is_some_and(|rest| rest.starts_with(bytes));
+        self.at += length.len() + bytes.len();
+    }
+
+    fn close(&self) -> Option<Finding> {
+        if !self.exists {
+            return Some(missing(&self.path));
         }
-        Ok(())
+        let differs = self.differs || !self.grown && self.at != self.found.len();
+        differs.then(|| altered(&self.path))
+    }
+}
+
+fn read(source: &Source, path: &str, buffer: &mut Vec<u8>) -> Result<bool, ReadError> {
+    let found = source.copy().read_into(path, buffer);
+    Ok(found.map_err(|error| StoreError::Io(format!("{path}: {error}")))?)
+}
+
+fn missing(path: &str) -> Finding {
+    Finding {
+        severity: Severity::Incomplete,
+        seq: None,
+        detail: format!("{path} is missing"),
+    }
+}
+
+fn altered(path: &str) -> Finding {
+    Finding {
+        severity: Severity::Tampered,
+        seq: None,
+        detail: format!("{path} is not what the entries give"),
     }
 }
 
@@ -147,21 +207,16 @@ fn level(place: usize) -> u8 {
     u8::try_from(place + 1).unwrap_or(u8::MAX)
 }
 
-/// What is wrong with a published file, if anything is.
+/// What is wrong with a published tile, if anything is.
 fn compare(source: &Source, path: &str, expected: &[u8]) -> Result<Option<Finding>, ReadError> {
     let found = source.copy().read(path);
-    let (severity, detail) = match found.map_err(|e| StoreError::Io(format!("{path}: {e}")))? {
-        Some(found) if found == expected => return Ok(None),
-        Some(_) => (Severity::Tampered, format!("{path} is not what the entries give")),
+    Ok(match found.map_err(|e| StoreError::Io(format!("{path}: {e}")))? {
+        Some(found) if found == expected => None,
+        Some(_) => Some(altered(path)),
         // A writer at work may have finished the tile and removed its partial forms since.
-        None if grown(source, path, expected) => return Ok(None),
-        None => (Severity::Incomplete, format!("{path} is missing")),
-    };
-    Ok(Some(Finding {
-        severity,
-        seq: None,
-        detail,
-    }))
+        None if grown(source, path, expected) => None,
+        None => Some(missing(path)),
+    })
 }
 
 fn grown(source: &Source, path: &str, expected: &[u8]) -> bool {

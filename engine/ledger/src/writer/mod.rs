@@ -131,7 +131,7 @@ impl Writer {
         }
         if self.anchored.size != self.frontier.size() {
             self.move_anchor()?;
-            self.acknowledged();
+            self.acknowledged(Vec::new());
         }
         lock(&self.shared.condition).failure = None;
         Ok(())
@@ -226,8 +226,7 @@ impl Writer {
         }
         match second_copy.and_then(|()| self.move_anchor()) {
             Ok(()) => {
-                self.acknowledged();
-                self.answer(planned);
+                self.acknowledged(planned);
                 true
             }
             Err(failure) => {
@@ -290,14 +289,15 @@ impl Writer {
         }
     }
 
-    /// The new head is anchored: make states visible, tell the publisher.
-    fn acknowledged(&mut self) {
+    /// The new head is anchored: make states visible, answer, and only then tell the publisher, for whom nobody waits.
+    fn acknowledged(&mut self, planned: Vec<Planned>) {
         let mut state = lock(&self.shared.state);
         for reference in self.unanchored_state.drain(..) {
             state.insert(reference.key.clone(), reference);
         }
         drop(state);
         lock(&self.shared.condition).anchored = self.anchored.clone();
+        self.answer(planned);
         self.publisher.publish(self.anchored.clone());
     }
 

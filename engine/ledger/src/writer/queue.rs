@@ -97,23 +97,25 @@ impl Queue {
             || (inner.items.len() < self.most_items && inner.weight.saturating_add(work.weight()) <= self.most_bytes)
     }
 
-    fn push(&self, inner: &mut Inner, (work, pending): Item) {
+    /// Wakes the writer only after the lock is free: it would wake up to wait for it.
+    fn push(&self, mut inner: MutexGuard<'_, Inner>, (work, pending): Item) {
         if let Some(failure) = &inner.closed {
             pending.resolve(Err(AppendError::Refused(failure.clone())));
         } else {
             inner.weight += work.weight();
             inner.items.push_back((work, pending));
+            drop(inner);
             self.work.notify_one();
         }
     }
 
     /// Queues the item, or gives it back when there is no room.
     pub fn offer(&self, item: Item) -> Result<(), Item> {
-        let mut inner = self.lock();
+        let inner = self.lock();
         if inner.closed.is_none() && !self.has_room(&inner, &item.0) {
             return Err(item);
         }
-        self.push(&mut inner, item);
+        self.push(inner, item);
         Ok(())
     }
 
@@ -124,7 +126,7 @@ impl Queue {
             inner.wakers.push(waker.clone());
             return Some(item);
         }
-        self.push(&mut inner, item);
+        self.push(inner, item);
         None
     }
 
@@ -134,7 +136,7 @@ impl Queue {
         while inner.closed.is_none() && !self.has_room(&inner, &item.0) {
             inner = self.room.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        self.push(&mut inner, item);
+        self.push(inner, item);
     }
 
     /// Takes the next batch; waits until there is work, a poke, a close, or `patience` has passed.

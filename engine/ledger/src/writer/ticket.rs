@@ -63,7 +63,10 @@ impl Slot {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.result.is_none() {
             state.result = Some(result);
-            if let Some(waker) = state.waker.take() {
+            let waker = state.waker.take();
+            // Only now: whoever is woken takes this lock first.
+            drop(state);
+            if let Some(waker) = waker {
                 waker.wake();
             }
             self.resolved.notify_all();
