@@ -39,8 +39,6 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     create_or_check(&mut connection)?;
-    // Only speed is lost without it; a disk without room refuses the next commit with its own reason.
-    let _ = make_room(path);
     connection.authorizer(Some(authorize_writer))?;
     Ok(connection)
 }
@@ -50,7 +48,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
 /// commit.
 ///
 /// Closing the file drops no lock of SQLite's: it locks the database and the shared memory, never the WAL.
-fn make_room(database: &Path) -> std::io::Result<()> {
+pub(super) fn make_room(database: &Path) -> std::io::Result<()> {
     let mut path = database.as_os_str().to_owned();
     path.push("-wal");
     let wal = OpenOptions::new().write(true).open(path)?;

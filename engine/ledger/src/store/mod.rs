@@ -107,6 +107,8 @@ pub(crate) struct Store {
     path: PathBuf,
     /// Device and inode of the open file.
     identity: (u64, u64),
+    /// Whether the WAL was given its room.
+    has_room: bool,
 }
 
 impl Store {
@@ -130,6 +132,7 @@ impl Store {
             connection,
             path,
             identity,
+            has_room: false,
         })
     }
 
@@ -144,38 +147,55 @@ impl Store {
         if identity(&self.path)? != self.identity {
             return Err(StoreError::Replaced);
         }
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        if head(&transaction)? != expected {
+        if !self.has_room {
+            // Only speed is lost without it; a disk that is full refuses the commit with its own reason.
+            let _ = connection::make_room(&self.path);
+            self.has_room = true;
+        }
+        // Cached: compiling these two anew costs as much as inserting a row.
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let outcome = self.insert(expected, rows).and_then(|()| {
+            self.connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(())
+        });
+        // After some errors SQLite has rolled back by itself. If this fails, the next BEGIN says so.
+        if outcome.is_err() && !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        outcome
+    }
+
+    fn insert(&self, expected: (u64, Digest), rows: &[Row<'_>]) -> Result<(), StoreError> {
+        if head(&self.connection)? != expected {
             return Err(StoreError::HeadMoved);
         }
-        {
-            let mut known = transaction.prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1")?;
-            let mut blob = transaction.prepare_cached("INSERT INTO blobs (digest, content) VALUES (?1, ?2)")?;
-            let mut entry = transaction.prepare_cached(
-                "INSERT INTO entries (seq, epoch, kind, subject, cycle, time_ms, leaf, entry) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            )?;
-            for row in rows {
-                for (digest, content) in row.content {
-                    if !known.exists([digest.as_bytes()])? {
-                        blob.execute(params![digest.as_bytes(), content])?;
-                    }
+        let mut known = self
+            .connection
+            .prepare_cached("SELECT 1 FROM blobs WHERE digest = ?1")?;
+        let mut blob = self
+            .connection
+            .prepare_cached("INSERT INTO blobs (digest, content) VALUES (?1, ?2)")?;
+        let mut entry = self.connection.prepare_cached(
+            "INSERT INTO entries (seq, epoch, kind, subject, cycle, time_ms, leaf, entry) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        for row in rows {
+            for (digest, content) in row.content {
+                if !known.exists([digest.as_bytes()])? {
+                    blob.execute(params![digest.as_bytes(), content])?;
                 }
-                entry.execute(params![
-                    signed(row.seq),
-                    signed(row.epoch),
-                    row.kind,
-                    row.subject,
-                    row.cycle,
-                    row.time_ms,
-                    row.leaf.as_bytes(),
-                    row.entry,
-                ])?;
             }
+            entry.execute(params![
+                signed(row.seq),
+                signed(row.epoch),
+                row.kind,
+                row.subject,
+                row.cycle,
+                row.time_ms,
+                row.leaf.as_bytes(),
+                row.entry,
+            ])?;
         }
-        transaction.commit()?;
         Ok(())
     }
 
