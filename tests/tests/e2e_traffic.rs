@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use penin_api::values::Percent;
 use penin_operator::adapters::traffic::{LiveWeight, MirrorPercent, ShareCounts, ShareVerdict, Split, assess};
+use penin_tests::cluster::wait_until;
 use tokio::time::sleep;
 use traffic::Lab;
 
@@ -111,7 +112,12 @@ async fn mirrored_requests_come_in_the_asked_share_and_end() {
     lab.to(mirroring(&lab, 20)).await;
     // Pods count live requests and copies alike: the difference of both sides is the copies' share.
     let (live, copied) = (lab.served(&lab.old).await, lab.served(&lab.new).await);
-    sleep(Duration::from_secs(8)).await;
+    wait_until("enough requests", Duration::from_secs(60), || async {
+        let counted = lab.served(&lab.old).await - live;
+        if counted >= 2_000 { Ok(()) } else { Err(counted) }
+    })
+    .await
+    .unwrap();
     let (live, copied) = (lab.served(&lab.old).await - live, lab.served(&lab.new).await - copied);
     let verdict = assess(Percent::saturating(20), ShareCounts::new(copied, live).unwrap(), 1_000);
     assert!(matches!(verdict, ShareVerdict::Inside(_)), "{verdict:?}");
@@ -146,11 +152,21 @@ async fn nothing_that_a_client_sends_reaches_a_challenger_at_weight_zero() {
     ] {
         for hosts in [&[][..], &[new.as_str(), services.as_str(), "*", "localhost"]] {
             let player = lab.play(hosts, &headers).await;
-            sleep(Duration::from_secs(1)).await;
+            wait_until("a hundred requests", Duration::from_secs(30), || async {
+                let sent = player.recorder.report().sent;
+                if sent > 100 {
+                    Ok(())
+                } else {
+                    Err(format!("{sent} sent"))
+                }
+            })
+            .await
+            .unwrap();
             let report = player.stop().await;
             assert!(
-                report.sent > 100 && !report.revisions.contains_key(&new),
-                "{headers:?} {hosts:?}"
+                !report.revisions.contains_key(&new),
+                "{headers:?} {hosts:?}: {:?}",
+                report.revisions
             );
         }
     }
