@@ -57,6 +57,9 @@ pub struct RollbackQueue {
     path: PathBuf,
     waiting: VecDeque<Waiting>,
     damaged: usize,
+    /// Whether this process has flushed the directory since the file was made. An earlier process may have been killed
+    /// between making the file and flushing its name.
+    named: bool,
 }
 
 impl RollbackQueue {
@@ -69,11 +72,14 @@ impl RollbackQueue {
             path,
             waiting: VecDeque::new(),
             damaged: 0,
+            named: false,
         };
         let bytes = fs::read(&queue.path).unwrap_or_default();
         let mut damaged = Vec::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             match parse(line) {
+                // Written again after a flush that failed.
+                Some(waiting) if queue.knows(&waiting.id) => {}
                 Some(waiting) if queue.waiting.len() < MOST_ROLLBACKS => {
                     queue.waiting.push_back(waiting);
                 }
@@ -90,20 +96,27 @@ impl RollbackQueue {
     /// Keeps unreadable lines for a person, and cleans the queue so that appending to a torn line cannot
     /// damage the next draft. When the disk refuses, the old file stays and is looked at again.
     fn set_aside(&mut self, directory: &Path, lines: &[u8]) {
+        let path = directory.join(DAMAGED);
         let kept = File::options()
             .create(true)
             .append(true)
-            .open(directory.join(DAMAGED))
+            .open(&path)
             .and_then(|mut file| {
                 file.write_all(lines)?;
-                file.sync_all()
+                file.sync_all()?;
+                sync_parent(&path)
             });
         if kept.is_ok() {
             self.rewrite();
         }
     }
 
-    /// Queues a draft.
+    fn knows(&self, id: &Digest) -> bool {
+        self.waiting.iter().any(|waiting| waiting.id == *id)
+    }
+
+    /// Queues a draft; one that waits already is not queued twice. What is answered as [`Queued::OnDisk`] is flushed,
+    /// and so is the file's name.
     ///
     /// # Errors
     /// See [`QueueError`].
@@ -125,19 +138,20 @@ impl RollbackQueue {
             return Err(QueueError::Full);
         }
         let id = Digest::of(&json);
-        if self.waiting.iter().any(|waiting| waiting.id == id) {
-            return Ok(Queued::OnDisk);
+        let known = self.waiting.iter().position(|waiting| waiting.id == id);
+        let was_on_disk = known.and_then(|at| self.waiting.get(at)).is_some_and(|w| w.on_disk);
+        let on_disk = was_on_disk || self.write_line(&id, &json).is_ok();
+        match known.and_then(|at| self.waiting.get_mut(at)) {
+            Some(waiting) => waiting.on_disk = on_disk,
+            None => self.waiting.push_back(Waiting { id, draft, on_disk }),
         }
-        let on_disk = self.write_line(&id, &json).is_ok();
-        self.waiting.push_back(Waiting { id, draft, on_disk });
         Ok(if on_disk { Queued::OnDisk } else { Queued::InMemory })
     }
 
-    fn write_line(&self, id: &Digest, json: &[u8]) -> std::io::Result<()> {
+    fn write_line(&mut self, id: &Digest, json: &[u8]) -> std::io::Result<()> {
         let mut line = format!("{id} ").into_bytes();
         line.extend_from_slice(json);
         line.push(b'\n');
-        let new = !self.path.exists();
         let mut file = File::options().create(true).append(true).open(&self.path)?;
         let before = file.metadata()?.len();
         let written = file.write_all(&line).and_then(|()| file.sync_data());
@@ -146,7 +160,11 @@ impl RollbackQueue {
             file.set_len(before)?;
         }
         written?;
-        if new { sync_parent(&self.path) } else { Ok(()) }
+        if !self.named {
+            sync_parent(&self.path)?;
+            self.named = true;
+        }
+        Ok(())
     }
 
     /// Drafts that wait, oldest first, with the id that makes appending them idempotent.
@@ -173,7 +191,9 @@ impl RollbackQueue {
                 bytes.push(b'\n');
             }
         }
-        if write_durably(&self.path, &bytes).is_ok() {
+        // Also after a failure: the file may have been replaced, and its new name not flushed.
+        self.named = write_durably(&self.path, &bytes).is_ok();
+        if self.named {
             for waiting in &mut self.waiting {
                 waiting.on_disk = true;
             }
