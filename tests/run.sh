@@ -41,6 +41,12 @@ suite_unit() {
     set -e
     cargo test --locked --workspace --exclude penin-tests --no-fail-fast
     cargo test --locked --package penin-tests --lib --no-fail-fast
+    if command -v strace >/dev/null; then
+        cargo build --locked --package penin-ledger --example scripted
+        cargo test --locked --package penin-ledger --test faults --test queue --no-fail-fast -- --ignored
+    else
+        echo "strace is not installed: the ledger's faults and flushes are not tried"
+    fi
 }
 
 # test_targets e2e|other: options that name the integration tests in tests/tests

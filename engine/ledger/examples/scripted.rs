@@ -1,28 +1,34 @@
-//! A scripted run for fault injection: opens the ledger in DIR with the anchor file beside it, appends entries
-//! and prints a line for each that was acknowledged. A tracer makes its system calls fail or kills it.
+//! A scripted run for fault injection: queues rollbacks while the ledger in DIR is closed, opens it with the anchor file
+//! beside it, appends entries, and prints a line for each that was queued or acknowledged. A tracer makes its system
+//! calls fail or kills it.
 //!
-//! `scripted DIR ENTRIES`: every third entry is a promotion. Exit status 3 when the ledger refused.
+//! `scripted DIR ENTRIES [ROLLBACKS [FIRST]]`: every third entry is a promotion; without entries the ledger stays
+//! closed. Rollbacks are numbered from FIRST. Exit status 3 when the ledger refused.
 
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use penin_ledger::{Blob, Digest, Draft, FileAnchor, Keys, Kind, Ledger, Options, Subject};
+use penin_ledger::{Blob, Digest, Draft, FileAnchor, Keys, Kind, Ledger, Options, RollbackQueue, Subject};
 
 /// The claimed time of the first entry.
 const START_MS: i64 = 1_790_000_000_000;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    let (Some(dir), Some(entries)) = (arguments.next(), arguments.next()) else {
-        eprintln!("usage: scripted DIR ENTRIES");
-        return ExitCode::from(2);
+    let dir = arguments.next();
+    let numbers: Result<Vec<u32>, _> = arguments.map(|number| number.parse()).collect();
+    let (Some(dir), Ok(numbers)) = (dir, numbers) else {
+        return usage();
     };
-    let Ok(entries) = entries.parse::<u32>() else {
-        eprintln!("usage: scripted DIR ENTRIES");
-        return ExitCode::from(2);
+    let (entries, rollbacks, first) = match *numbers.as_slice() {
+        [entries] => (entries, 0, 0),
+        [entries, rollbacks] => (entries, rollbacks, 0),
+        [entries, rollbacks, first] => (entries, rollbacks, first),
+        _ => return usage(),
     };
-    match run(Path::new(&dir), entries) {
+    let dir = Path::new(&dir);
+    match queue(dir, first..first.saturating_add(rollbacks)).and_then(|()| run(dir, entries)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("scripted: {error}");
@@ -31,7 +37,38 @@ fn main() -> ExitCode {
     }
 }
 
+fn usage() -> ExitCode {
+    eprintln!("usage: scripted DIR ENTRIES [ROLLBACKS [FIRST]]");
+    ExitCode::from(2)
+}
+
+fn subject(n: u32) -> Subject {
+    Subject {
+        name: format!("model:{n}"),
+        sha256: Digest::of(&n.to_be_bytes()),
+    }
+}
+
+fn queue(dir: &Path, numbers: std::ops::Range<u32>) -> Result<(), Box<dyn std::error::Error>> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(dir)?;
+    let mut queue = RollbackQueue::open(dir);
+    let mut output = std::io::stdout();
+    for n in numbers {
+        let draft = Draft::new(Kind::Rollback, subject(n), START_MS - 1_000 + i64::from(n));
+        let place = queue.push(draft)?;
+        output.write_all(format!("queued {n} {place:?}\n").as_bytes())?;
+        output.flush()?;
+    }
+    Ok(())
+}
+
 fn run(dir: &Path, entries: u32) -> Result<(), Box<dyn std::error::Error>> {
+    if entries == 0 {
+        return Ok(());
+    }
     let anchor = FileAnchor::open(dir.with_extension("anchor"))?;
     let mut options = Options::new("scripted.penin.ai/ledger", START_MS);
     options.any_filesystem = true;
@@ -46,11 +83,7 @@ fn run(dir: &Path, entries: u32) -> Result<(), Box<dyn std::error::Error>> {
         } else {
             Kind::GateEval
         };
-        let subject = Subject {
-            name: format!("model:{n}"),
-            sha256: Digest::of(&n.to_be_bytes()),
-        };
-        let mut draft = Draft::new(kind, subject, START_MS + i64::from(n));
+        let mut draft = Draft::new(kind, subject(n), START_MS + i64::from(n));
         draft.blobs = vec![Blob {
             name: "evidence".into(),
             media_type: "text/plain".into(),

@@ -146,6 +146,9 @@ pub struct Health {
     pub rollbacks_on_disk: usize,
     /// Rollback drafts that wait in memory because the disk did not take them: lost if the process ends.
     pub rollbacks_in_memory: usize,
+    /// Lines of the rollback queues that were no drafts when the ledger was opened; kept beside them in
+    /// `rollbacks.damaged`.
+    pub rollbacks_damaged: usize,
     /// What went wrong when the published copy (tiles, bundles, checkpoint) was last written; it is retried.
     pub publication_error: Option<String>,
 }

@@ -31,6 +31,9 @@ pub struct Options {
     pub holder: String,
     /// What the generation before this one handed over; only used when this one begins.
     pub previous: Option<Predecessor>,
+    /// Directories of the generations before this one, oldest first: rollbacks that still wait in their queues are
+    /// recorded by this one. Default none.
+    pub earlier: Vec<PathBuf>,
     /// Most drafts in the queue. Default 1,024.
     pub queue_entries: usize,
     /// Most bytes in the queue. Default 64 MiB.
@@ -54,6 +57,7 @@ impl Options {
             time_ms,
             holder: String::new(),
             previous: None,
+            earlier: Vec::new(),
             queue_entries: 1_024,
             queue_bytes: 64 * 1024 * 1024,
             anchor_attempts: 5,
@@ -161,7 +165,8 @@ impl Ledger {
     }
 
     /// Keeps a rollback (or rejection, or outcome) until the ledger is well, then appends it; for callers whose
-    /// append was refused. On disk when the disk takes it, else in memory, and counted in [`Health`].
+    /// append was refused. On disk when the disk takes it, else in memory, and counted in [`Health`]. A draft that waits
+    /// already, or had waited and is an entry now, is not taken twice.
     ///
     /// # Errors
     /// See [`QueueError`].
@@ -226,6 +231,7 @@ impl Ledger {
             queued: self.shared.queue.len(),
             rollbacks_on_disk: rollbacks.on_disk(),
             rollbacks_in_memory: rollbacks.in_memory(),
+            rollbacks_damaged: rollbacks.damaged(),
             publication_error: self.publication.error(),
         }
     }

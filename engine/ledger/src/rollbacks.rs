@@ -2,10 +2,12 @@
 //!
 //! A rollback is never held up by the ledger. Its entry is kept in a side file, flushed, and appended when the
 //! ledger is well; when not even the side file can be written it is kept in memory, and counted.
+//!
+//! What waits when a generation is archived is recorded by the next one: see [`RollbackQueue::inherit`].
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::anchor::{sync_parent, write_durably};
@@ -44,36 +46,77 @@ pub enum QueueError {
     Full,
 }
 
+/// Where a waiting draft is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// In the side file.
+    OnDisk,
+    /// Nowhere else.
+    InMemory,
+    /// In the side file of an earlier generation.
+    Earlier,
+}
+
 #[derive(Debug, Clone)]
 struct Waiting {
     id: Digest,
     draft: Draft,
-    on_disk: bool,
+    kept: Kept,
 }
 
 /// The queue. The operator uses it directly when the ledger does not open; an open ledger owns its own.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RollbackQueue {
     path: PathBuf,
     waiting: VecDeque<Waiting>,
     damaged: usize,
+    /// Whether this process has flushed the directory since the file was made. An earlier process may have been killed
+    /// between making the file and flushing its name.
+    named: bool,
+    /// The side file could not be read: it may hold drafts that are not in `waiting`, so it is never replaced.
+    unread: bool,
+    /// Drafts that are in the ledger, and anchored.
+    recorded: HashSet<Digest>,
+    /// Directories of earlier generations whose side files hold some of `waiting`.
+    earlier: Vec<PathBuf>,
 }
 
 impl RollbackQueue {
-    /// Reads the side file of the ledger in `directory`. Never fails: an unreadable file is an empty queue whose
-    /// new drafts are kept in memory until it can be written.
-    #[must_use]
-    pub fn open(directory: &Path) -> Self {
-        let path = directory.join(ROLLBACK_QUEUE);
-        let mut queue = Self {
-            path,
+    fn new(directory: &Path) -> Self {
+        Self {
+            path: directory.join(ROLLBACK_QUEUE),
             waiting: VecDeque::new(),
             damaged: 0,
+            named: false,
+            unread: false,
+            recorded: HashSet::new(),
+            earlier: Vec::new(),
+        }
+    }
+
+    /// Reads the side file of the ledger in `directory`. Never fails: a file that cannot be read stays as it is, and new
+    /// drafts are added to it, or kept in memory when that fails too. The ledger does not open beside such a file.
+    #[must_use]
+    pub fn open(directory: &Path) -> Self {
+        Self::read(directory).unwrap_or_else(|_| Self {
+            unread: true,
+            ..Self::new(directory)
+        })
+    }
+
+    /// Reads the side file of the ledger in `directory`; none is an empty queue.
+    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
+        let mut queue = Self::new(directory);
+        let bytes = match fs::read(&queue.path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error),
         };
-        let bytes = fs::read(&queue.path).unwrap_or_default();
         let mut damaged = Vec::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             match parse(line) {
+                // Written again after a flush that failed.
+                Some(waiting) if queue.knows(&waiting.id) => {}
                 Some(waiting) if queue.waiting.len() < MOST_ROLLBACKS => {
                     queue.waiting.push_back(waiting);
                 }
@@ -84,26 +127,33 @@ impl RollbackQueue {
             queue.damaged = damaged.split_inclusive(|byte| *byte == b'\n').count();
             queue.set_aside(directory, &damaged);
         }
-        queue
+        Ok(queue)
     }
 
     /// Keeps unreadable lines for a person, and cleans the queue so that appending to a torn line cannot
     /// damage the next draft. When the disk refuses, the old file stays and is looked at again.
     fn set_aside(&mut self, directory: &Path, lines: &[u8]) {
+        let path = directory.join(DAMAGED);
         let kept = File::options()
             .create(true)
             .append(true)
-            .open(directory.join(DAMAGED))
+            .open(&path)
             .and_then(|mut file| {
                 file.write_all(lines)?;
-                file.sync_all()
+                file.sync_all()?;
+                sync_parent(&path)
             });
         if kept.is_ok() {
             self.rewrite();
         }
     }
 
-    /// Queues a draft.
+    fn knows(&self, id: &Digest) -> bool {
+        self.waiting.iter().any(|waiting| waiting.id == *id)
+    }
+
+    /// Queues a draft; one that waits already, or is in the ledger, is not queued again. What is answered as
+    /// [`Queued::OnDisk`] is flushed, and so is the file's name.
     ///
     /// # Errors
     /// See [`QueueError`].
@@ -125,19 +175,34 @@ impl RollbackQueue {
             return Err(QueueError::Full);
         }
         let id = Digest::of(&json);
-        if self.waiting.iter().any(|waiting| waiting.id == id) {
+        if self.recorded.contains(&id) {
             return Ok(Queued::OnDisk);
         }
-        let on_disk = self.write_line(&id, &json).is_ok();
-        self.waiting.push_back(Waiting { id, draft, on_disk });
-        Ok(if on_disk { Queued::OnDisk } else { Queued::InMemory })
+        let known = self.waiting.iter().position(|waiting| waiting.id == id);
+        let kept = known.and_then(|at| self.waiting.get(at)).map(|waiting| waiting.kept);
+        let kept = match kept {
+            Some(kept @ (Kept::OnDisk | Kept::Earlier)) => kept,
+            _ if self.write_line(&id, &json).is_ok() => Kept::OnDisk,
+            _ => Kept::InMemory,
+        };
+        match known.and_then(|at| self.waiting.get_mut(at)) {
+            Some(waiting) => waiting.kept = kept,
+            None => self.waiting.push_back(Waiting { id, draft, kept }),
+        }
+        Ok(match kept {
+            Kept::OnDisk | Kept::Earlier => Queued::OnDisk,
+            Kept::InMemory => Queued::InMemory,
+        })
     }
 
-    fn write_line(&self, id: &Digest, json: &[u8]) -> std::io::Result<()> {
+    fn write_line(&mut self, id: &Digest, json: &[u8]) -> io::Result<()> {
         let mut line = format!("{id} ").into_bytes();
+        if self.unread {
+            // Nobody knows whether the last line is whole.
+            line.insert(0, b'\n');
+        }
         line.extend_from_slice(json);
         line.push(b'\n');
-        let new = !self.path.exists();
         let mut file = File::options().create(true).append(true).open(&self.path)?;
         let before = file.metadata()?.len();
         let written = file.write_all(&line).and_then(|()| file.sync_data());
@@ -146,7 +211,11 @@ impl RollbackQueue {
             file.set_len(before)?;
         }
         written?;
-        if new { sync_parent(&self.path) } else { Ok(()) }
+        if !self.named {
+            sync_parent(&self.path)?;
+            self.named = true;
+        }
+        Ok(())
     }
 
     /// Drafts that wait, oldest first, with the id that makes appending them idempotent.
@@ -154,42 +223,107 @@ impl RollbackQueue {
         self.waiting.iter().map(|waiting| (waiting.id, &waiting.draft))
     }
 
-    /// Forgets drafts that are in the ledger now.
+    /// Drafts that wait, oldest first, for a queue of another process or an open ledger to take.
+    #[must_use]
+    pub fn into_drafts(self) -> Vec<Draft> {
+        self.waiting.into_iter().map(|waiting| waiting.draft).collect()
+    }
+
+    /// Forgets drafts that are in the ledger now, and anchored.
     pub(crate) fn remove(&mut self, done: impl Fn(&Digest) -> bool) {
-        let before = self.waiting.len();
-        self.waiting.retain(|waiting| !done(&waiting.id));
-        if self.waiting.len() != before {
+        self.remove_all(&done);
+    }
+
+    /// Forgets drafts that are in the ledger now, and takes none of them again.
+    pub(crate) fn remove_recorded(&mut self, recorded: &HashSet<Digest>) {
+        self.remove_all(&|id| recorded.contains(id));
+        self.recorded.extend(recorded);
+    }
+
+    fn remove_all(&mut self, done: &dyn Fn(&Digest) -> bool) {
+        let before = std::mem::take(&mut self.waiting);
+        let gone: VecDeque<Waiting>;
+        (gone, self.waiting) = before.into_iter().partition(|waiting| done(&waiting.id));
+        if gone.is_empty() {
+            return;
+        }
+        self.recorded.extend(gone.iter().map(|waiting| waiting.id));
+        if gone.iter().any(|waiting| waiting.kept != Kept::Earlier) {
             self.rewrite();
         }
+        if gone.iter().any(|waiting| waiting.kept == Kept::Earlier) {
+            for directory in &self.earlier {
+                // Read again, for lines that came later. What is left by a failure is found recorded at the next start.
+                if let Ok(mut queue) = Self::read(directory) {
+                    queue.remove_all(done);
+                }
+            }
+        }
+    }
+
+    /// Takes over what waits in the queue of the generation in `directory`, before everything that waits here. Its lines
+    /// stay in that queue until [`RollbackQueue::remove`] is told that they are anchored; those of `recorded` go at once.
+    ///
+    /// A state whose key is in `decided` is left out: this generation has moved on from it.
+    pub(crate) fn inherit(
+        &mut self,
+        directory: &Path,
+        mut queue: Self,
+        recorded: &HashSet<Digest>,
+        decided: &HashSet<String>,
+    ) {
+        self.damaged += queue.damaged;
+        queue.remove_recorded(recorded);
+        if queue.waiting.is_empty() {
+            return;
+        }
+        self.earlier.push(directory.to_owned());
+        for mut waiting in queue.waiting.into_iter().rev() {
+            if !self.knows(&waiting.id) {
+                waiting.kept = Kept::Earlier;
+                waiting.draft.state.retain(|state| !decided.contains(&state.key));
+                self.waiting.push_front(waiting);
+            }
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Writes the whole file anew. On failure the old file stays: its drafts are recognised by their ids.
     fn rewrite(&mut self) {
+        if self.unread {
+            return;
+        }
         let mut bytes = Vec::new();
-        for waiting in &self.waiting {
+        for waiting in self.waiting.iter().filter(|waiting| waiting.kept != Kept::Earlier) {
             if let Ok(json) = serde_json::to_vec(&waiting.draft) {
                 bytes.extend_from_slice(format!("{} ", waiting.id).as_bytes());
                 bytes.extend_from_slice(&json);
                 bytes.push(b'\n');
             }
         }
-        if write_durably(&self.path, &bytes).is_ok() {
-            for waiting in &mut self.waiting {
-                waiting.on_disk = true;
+        // Also after a failure: the file may have been replaced, and its new name not flushed.
+        self.named = write_durably(&self.path, &bytes).is_ok();
+        if self.named {
+            for waiting in self.waiting.iter_mut().filter(|waiting| waiting.kept != Kept::Earlier) {
+                waiting.kept = Kept::OnDisk;
             }
         }
     }
 
-    /// Number of drafts in the side file.
+    /// Number of drafts in the side file, or in that of an earlier generation.
     #[must_use]
     pub fn on_disk(&self) -> usize {
-        self.waiting.iter().filter(|w| w.on_disk).count()
+        self.waiting.len() - self.in_memory()
     }
 
     /// Number of drafts in memory only.
     #[must_use]
     pub fn in_memory(&self) -> usize {
-        self.waiting.len() - self.on_disk()
+        self.waiting.iter().filter(|w| w.kept == Kept::InMemory).count()
     }
 
     /// Number of unreadable lines found when the queue was read; they are kept in `rollbacks.damaged`.
@@ -211,7 +345,7 @@ fn parse(line: &[u8]) -> Option<Waiting> {
     Some(Waiting {
         id,
         draft,
-        on_disk: true,
+        kept: Kept::OnDisk,
     })
 }
 

@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use penin_ledger::{Anchor, FileAnchor, Keys, Ledger, Options, Policy, Reason, Verdict, VerifyOptions, verify};
+use penin_ledger::{Anchor, FileAnchor, Keys, Kind, Ledger, Options, Policy, Reason, Verdict, VerifyOptions, verify};
 use tempfile::tempdir;
 
 const ORIGIN: &str = "scripted.penin.ai/ledger";
 const ENTRIES: &str = "7";
+const ROLLBACKS: &str = "2";
 const CALLS: [&str; 9] = [
     "write",
     "pwrite64",
@@ -46,7 +47,7 @@ fn traced(dir: &Path, call: &str, injection: &str) -> Output {
         .arg(format!("inject={call}:{injection}"))
         .arg(program())
         .arg(dir)
-        .arg(ENTRIES)
+        .args([ENTRIES, ROLLBACKS])
         .output()
         .expect("strace must be installed")
 }
@@ -65,7 +66,7 @@ fn calls() -> BTreeMap<&'static str, u64> {
                 .arg(&log)
                 .arg(program())
                 .arg(dir.path().join("ledger"))
-                .arg(ENTRIES)
+                .args([ENTRIES, ROLLBACKS])
                 .output()
                 .unwrap();
             assert!(status.status.success(), "{status:?}");
@@ -111,6 +112,7 @@ fn after(dir: &Path, output: &Output, what: &str, count: &mut Count) {
                 let entry = entry.unwrap_or_else(|| panic!("{what}: entry {seq} is lost"));
                 assert_eq!(entry.leaf.to_string(), leaf, "{what}");
             }
+            withdrawn_once(&ledger, &text, what);
             let head = ledger.head();
             ledger.close();
             let mut anchor = FileAnchor::open(dir.with_extension("anchor")).unwrap();
@@ -131,6 +133,31 @@ fn after(dir: &Path, output: &Output, what: &str, count: &mut Count) {
     }
 }
 
+/// Every rollback that was said to be on disk is an entry, and no rollback is two.
+fn withdrawn_once(ledger: &Ledger, text: &str, what: &str) {
+    while ledger.health().rollbacks_on_disk > 0 {
+        std::thread::yield_now();
+    }
+    let reader = ledger.reader().unwrap();
+    let mut withdrawn = BTreeMap::<String, u32>::new();
+    for entry in reader.entries(0..ledger.head().size) {
+        let entry = entry.unwrap();
+        if entry.kind == Kind::Rollback {
+            *withdrawn.entry(entry.subject.name).or_default() += 1;
+        }
+    }
+    assert!(withdrawn.values().all(|count| *count == 1), "{what}: {withdrawn:?}");
+    let queued = text
+        .split_inclusive('\n')
+        .filter_map(|line| line.strip_prefix("queued ")?.strip_suffix(" OnDisk\n"));
+    for n in queued {
+        assert!(
+            withdrawn.contains_key(&format!("model:{n}")),
+            "{what}: rollback {n} is lost"
+        );
+    }
+}
+
 /// Every n-th point; all of them with the variable `PENIN_FAULTS_ALL`.
 fn stride(points: u64) -> usize {
     let step = if std::env::var_os("PENIN_FAULTS_ALL").is_some() {
@@ -142,7 +169,7 @@ fn stride(points: u64) -> usize {
 }
 
 #[test]
-#[ignore = "needs strace and the example: make test builds and runs it"]
+#[ignore = "needs strace: make test runs it"]
 fn no_fault_loses_an_acknowledged_entry() {
     let mut total = Count::default();
     for (call, points) in calls() {

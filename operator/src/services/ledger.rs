@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kube::Client;
 use penin_ledger::entry::{Draft, DraftError};
-use penin_ledger::{AppendError as LedgerAppendError, Ledger, RollbackQueue};
+use penin_ledger::{AppendError as LedgerAppendError, Ledger, QueueError, Queued, RollbackQueue};
 use tokio_util::sync::CancellationToken;
 
 use super::opening::{self, Opened};
@@ -141,16 +141,28 @@ impl LedgerService {
     }
 
     fn adopt(&self, ledger: Ledger) -> Arc<Ledger> {
-        let mut state = self.lock();
-        // What was queued on disk is found by the ledger; what never reached the disk is handed over.
-        if let State::Closed(_, Some(queue)) = &mut *state {
-            tracing::warn!(
-                waiting = queue.in_memory(),
-                "Withdrawals had been queued while the ledger was closed"
+        let damaged = ledger.health().rollbacks_damaged;
+        if damaged > 0 {
+            tracing::error!(
+                damaged,
+                "Lines of the queue of withdrawals are none and were put aside, in rollbacks.damaged beside it"
             );
         }
+        let mut state = self.lock();
         let ledger = Arc::new(ledger);
-        *state = State::Open(Arc::clone(&ledger));
+        let before = std::mem::replace(&mut *state, State::Open(Arc::clone(&ledger)));
+        // The ledger has found what was on disk when it was opened, and takes nothing twice. What came since, or never
+        // reached the disk, it knows only from here.
+        if let State::Closed(_, Some(queue)) = before {
+            let drafts = queue.into_drafts();
+            tracing::warn!(
+                waiting = drafts.len(),
+                "Withdrawals had been queued while the ledger was closed"
+            );
+            for draft in drafts {
+                queued(ledger.queue_rollback(draft));
+            }
+        }
         ledger
     }
 
@@ -253,16 +265,12 @@ impl LedgerService {
     /// Queues a withdrawal that the ledger could not take. It is appended when the ledger is well.
     pub fn queue_withdrawal(&self, draft: Draft) {
         let mut state = self.lock();
-        let queued = match &mut *state {
+        queued(match &mut *state {
             State::Open(ledger) => ledger.queue_rollback(draft),
             State::Closed(_, queue) => queue
                 .get_or_insert_with(|| RollbackQueue::open(&self.directory))
                 .push(draft),
-        };
-        match queued {
-            Ok(place) => tracing::warn!(?place, "A withdrawal waits for the ledger"),
-            Err(error) => tracing::error!(%error, "A withdrawal could not even be queued; it goes on all the same"),
-        }
+        });
     }
 
     /// Size and root of the ledger, if it is open.
@@ -270,6 +278,13 @@ impl LedgerService {
     pub fn head(&self) -> Option<(u64, String)> {
         let head = self.open_ledger().ok()?.head();
         Some((head.size, head.root.to_string()))
+    }
+}
+
+fn queued(result: Result<Queued, QueueError>) {
+    match result {
+        Ok(place) => tracing::warn!(?place, "A withdrawal waits for the ledger"),
+        Err(error) => tracing::error!(%error, "A withdrawal could not even be queued; it goes on all the same"),
     }
 }
 

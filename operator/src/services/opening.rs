@@ -20,6 +20,7 @@ use crate::runtime::clock::Clock;
 /// Where one generation is, and what it is called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
+    pub generation: u32,
     pub directory: PathBuf,
     pub origin: String,
     pub anchor: String,
@@ -56,10 +57,18 @@ pub fn origin_of(first: &str, generation: u32) -> String {
 
 pub(super) fn place(settings: &LedgerSettings, generation: u32) -> Place {
     Place {
+        generation,
         directory: directory_of(&settings.directory, generation),
         origin: origin_of(&settings.origin, generation),
         anchor: anchor_of(&settings.anchor, generation),
     }
+}
+
+/// Directories of the generations before one that has begun or is beginning, oldest first.
+fn earlier(settings: &LedgerSettings, generation: u32) -> Vec<PathBuf> {
+    (1..generation)
+        .map(|number| directory_of(&settings.directory, number))
+        .collect()
 }
 
 /// An open ledger.
@@ -189,6 +198,8 @@ impl Opener<'_> {
         options.holder.clone_from(&self.settings.holder);
         options.any_filesystem = self.settings.any_filesystem;
         options.previous = previous;
+        // What waited for a generation when it was archived is recorded by this one.
+        options.earlier = earlier(self.settings, place.generation);
         let (anchor, directory, epoch) = (self.anchor(place), place.directory.clone(), self.epoch);
         blocking(move || {
             std::fs::create_dir_all(&directory).map_err(|error| format!("{}: {error}", directory.display()))?;
@@ -273,17 +284,22 @@ mod tests {
             any_filesystem: false,
         };
         let first = Place {
+            generation: 1,
             directory: settings.directory.clone(),
             origin: settings.origin.clone(),
             anchor: settings.anchor.clone(),
         };
         assert_eq!(place(&settings, 1), first);
         let third = Place {
+            generation: 3,
             directory: "/var/lib/penin/ledger-3".into(),
             origin: "penin.ai/ledger/a/b/3".to_owned(),
             anchor: "b-3".to_owned(),
         };
         assert_eq!(place(&settings, 3), third);
+        assert!(earlier(&settings, 1).is_empty());
+        let before: [PathBuf; 2] = ["/var/lib/penin/ledger".into(), "/var/lib/penin/ledger-2".into()];
+        assert_eq!(earlier(&settings, 3), before);
         // A name that only looks like a directory's has no room beside it: the chart never passes one.
         assert_eq!(directory_of(Path::new("/"), 2), Path::new("/"));
     }
@@ -292,6 +308,7 @@ mod tests {
     async fn a_generation_has_begun_with_its_first_entry_and_an_unreadable_one_too() {
         let folder = tempfile::tempdir().unwrap();
         let place = Place {
+            generation: 1,
             directory: folder.path().to_owned(),
             origin: "o".to_owned(),
             anchor: "a".to_owned(),

@@ -1,6 +1,7 @@
 //! Opening a ledger: survey, decide by the recovery table, repair what may be repaired, start the writer.
 
 pub(crate) mod decide;
+mod earlier;
 mod refill;
 pub(crate) mod survey;
 pub(crate) mod volume;
@@ -18,7 +19,6 @@ use crate::ledger::{Ledger, Options};
 use crate::note::Checkpoint;
 use crate::publish::Publisher;
 use crate::publish::copy::PublishedCopy;
-use crate::rollbacks::RollbackQueue;
 use crate::store::Store;
 use crate::tree::Frontier;
 use crate::writer::queue::Queue;
@@ -47,7 +47,8 @@ pub(crate) fn open(
     let (survey, decision) = survey_and_decide(&copy, &mut store, found, anchored.as_ref(), &keys, epoch, options)?;
     check_keys(&survey, &keys)?;
     let anchored = claim(anchor.as_mut(), decision, anchored.as_ref(), &survey, epoch, options)?;
-    let rollbacks = surveyed_rollbacks(directory, &survey);
+    // After the claim: what is an entry by now is anchored.
+    let rollbacks = earlier::queue(directory, &survey, &options.earlier)?;
     let shared = Arc::new(Shared {
         queue: Arc::new(Queue::new(options.queue_entries, options.queue_bytes)),
         condition: Mutex::new(Condition {
@@ -191,13 +192,6 @@ fn claim(
         swap(anchor, anchored, &next, &options.policy())?;
     }
     Ok(next)
-}
-
-/// Reads the queue and forgets what a crash left in both places.
-fn surveyed_rollbacks(directory: &Path, survey: &Survey) -> RollbackQueue {
-    let mut rollbacks = RollbackQueue::open(directory);
-    rollbacks.remove(|id| survey.queued.contains(id));
-    rollbacks
 }
 
 fn first_entries(

@@ -24,6 +24,8 @@ pub(crate) struct Survey {
     pub keys: Vec<(u64, Verifiers)>,
     pub sealed: bool,
     pub state: HashMap<String, StateRef>,
+    /// Keys of states that were not only carried over from the generation before.
+    pub decided: HashSet<String>,
     /// Which of the queued rollbacks are already entries.
     pub queued: HashSet<Digest>,
     /// Root at the size asked for.
@@ -116,6 +118,9 @@ impl Survey {
         }
         self.sealed = entry.kind == Kind::Archive;
         for state in &entry.state {
+            if entry.kind != Kind::Carry && !self.decided.contains(&state.key) {
+                self.decided.insert(state.key.clone());
+            }
             self.state.insert(state.key.clone(), state.clone());
         }
         self.queued.extend(entry.queued);

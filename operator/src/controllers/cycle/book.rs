@@ -164,6 +164,9 @@ pub struct Book {
     /// until somebody asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Failed>,
+    /// Whether the newest entry about a suspension says that it has begun.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub suspended: bool,
 }
 
 /// Most entries of [`Book::failed`]; what failed longer ago is forgotten.

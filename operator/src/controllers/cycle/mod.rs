@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `observe` | reads everything that a pass needs into a `Snapshot` |
 //! | `decide` | the order of the questions; `adoption`, `idle`, `life`, `deletion` answer them, `judge` asks the engine |
+//! | `suspension` | what a person holds up is an entry too, when nothing else is to be done |
 //! | `plan`, `records` | what a decision is made of: at most one ledger entry or one write |
 //! | `apply` | carries it out |
 //! | `status` | what people see |
@@ -29,6 +30,7 @@ pub mod route;
 pub mod settings;
 pub mod snapshot;
 pub mod status;
+pub mod suspension;
 pub mod takeover;
 
 pub use reconcile::run;

@@ -299,6 +299,11 @@ fn notice(snapshot: &Snapshot, plan: &Plan) -> Notice {
         _ => None,
     };
     let withdrawn = matches!(&plan.action, Action::Record(record) if record.withdrawal.is_some());
+    // An entry that says what it is about says it better than the plan, which may be waiting for something else.
+    let said = match &plan.action {
+        Action::Record(record) => record.draft.body.get("message").and_then(serde_json::Value::as_str),
+        _ => None,
+    };
     Notice {
         about: ObjectReference {
             api_version: Some("penin.ai/v1alpha1".to_owned()),
@@ -313,7 +318,7 @@ fn notice(snapshot: &Snapshot, plan: &Plan) -> Notice {
         action: format!("{:?}", plan.step),
         note: match repaired {
             Some(what) => format!("The route was changed by somebody else ({what}) and is set back"),
-            None => plan.message.clone(),
+            None => said.unwrap_or(&plan.message).to_owned(),
         },
     }
 }

@@ -111,6 +111,7 @@ pub fn adoption(
         life: None,
         ended: Vec::new(),
         failed: Vec::new(),
+        suspended: false,
     };
     Ok(Record {
         draft,
@@ -253,6 +254,36 @@ pub fn withdrawal(context: &Context<'_>, end: &End) -> Record {
         draft,
         book: Some(book),
         withdrawal: Some(verdict),
+    }
+}
+
+/// OVERRIDE of a suspension that has begun or ended. It takes nothing from a challenger and gives it nothing.
+#[must_use]
+pub fn suspension(snapshot: &Snapshot, book: &Book, suspended: bool, now: Timestamp) -> Record {
+    let message = if suspended {
+        "Suspended by spec.suspend: nothing is raised"
+    } else {
+        "No longer suspended by spec.suspend"
+    };
+    let life = book.life.as_ref();
+    let body = json!({
+        "suspended": suspended,
+        "message": message,
+        "champion": book.champion,
+        "challenger": life.map(|life| &life.challenger),
+        "grant": life.map(|life| &life.grant),
+    });
+    let revision = life.map_or(&book.champion, |life| &life.revision);
+    let trace = life.map_or(&snapshot.key.uid, |life| &life.challenger.uid);
+    let draft = draft(snapshot, Kind::Override, revision, trace, now, body);
+    let book = Book {
+        suspended,
+        ..book.clone()
+    };
+    Record {
+        draft,
+        book: Some(book),
+        withdrawal: None,
     }
 }
 

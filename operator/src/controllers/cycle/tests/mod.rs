@@ -9,6 +9,7 @@ mod objects;
 mod properties;
 mod restarts;
 mod retries;
+mod suspension;
 mod takeover;
 mod upkeep;
 mod world;
