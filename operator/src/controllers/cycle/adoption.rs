@@ -48,11 +48,8 @@ fn steps(
         );
         return blocked(Reason::TargetConflict, message, Duration::from_secs(30));
     }
-    if let Some(service) = snapshot.selector_conflicts.first() {
-        let message = format!(
-            "Service {service} would select revision pods; its selector must name what only its own pods carry"
-        );
-        return blocked(Reason::SelectorConflict, message, Duration::from_secs(30));
+    if let Some(conflict) = &snapshot.selector_conflict {
+        return blocked(Reason::SelectorConflict, conflict.to_string(), Duration::from_secs(30));
     }
     let (revision, template) = match takeover::serving(snapshot) {
         Serving::Nobody => (RevisionRef::of(&target.revision), Ok(&target.revision)),

@@ -45,6 +45,7 @@ fn steps(
             position,
         ));
     }
+    selectors(snapshot, settings, book, &position)?;
     if let Err(problems) = &snapshot.gates.config {
         let message = problems.join("; ");
         return ControlFlow::Break(Plan::wait(
@@ -70,6 +71,27 @@ fn steps(
     }
     history(snapshot, settings, book, &position)?;
     baseline(snapshot, settings, book, position, now)
+}
+
+/// Nobody's pods are started while a Service would give them requests past the route. What serves nobody is put away all
+/// the same: the Service may have been made for it.
+fn selectors(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &Position) -> Pass<()> {
+    let Some(conflict) = &snapshot.selector_conflict else {
+        return ControlFlow::Continue(());
+    };
+    history(snapshot, settings, book, position)?;
+    let position = Position {
+        // Requests past the route spoil the champion's first window as well.
+        window_start: None,
+        ..position.clone()
+    };
+    ControlFlow::Break(Plan::wait(
+        Step::Blocked,
+        Reason::SelectorConflict,
+        format!("No challenger is started: {conflict}"),
+        Duration::from_secs(30),
+        position,
+    ))
 }
 
 /// All traffic at the champion, whatever somebody else wrote; and the champion at its size.

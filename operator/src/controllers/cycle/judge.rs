@@ -20,10 +20,12 @@ use penin_ledger::Kind;
 pub use self::baseline::baseline;
 use self::conclude::granted;
 use super::book::{Book, Grant, RevisionRef};
-use super::life::{Context, Pass, measure, overdue};
+use super::judged::Judged;
+use super::life::{Context, Pass, measure, overdue, undisturbed_since};
 use super::plan::{Plan, Record, Step};
 use super::position::{Note, Position};
 use super::records::milliseconds;
+use super::selectors::SelectorConflict;
 use super::snapshot::Snapshot;
 use super::{pods, route};
 use crate::adapters::traffic::ShareVerdict;
@@ -75,16 +77,20 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
     // A window that was opened before this grant or this state of the route belongs to another stage, or to a route that
     // somebody has changed meanwhile: its time and its evaluations prove nothing here.
     let earliest = settled.max(context.life.granted_at);
+    let earliest = undisturbed_since(context, &position).map_or(earliest, |since| since.max(earliest));
     let (start, position) = match position.window_start {
         Some(start) if start >= earliest => (start, position),
         _ => (earliest, position.with_window(earliest)),
     };
-    let waiting_for = "the stage was not passed";
+    let (reason, waiting_for) = match &context.snapshot.selector_conflict {
+        Some(conflict) => (Reason::SelectorConflict, conflict.to_string()),
+        None => (Reason::DeadlineExceeded, "the stage was not passed".to_owned()),
+    };
     overdue(
         context,
         context.settings.stage_deadline(&context.life.grant),
-        Reason::DeadlineExceeded,
-        waiting_for,
+        reason,
+        &waiting_for,
         &position,
     )?;
     let config = match stage_config(context, stage) {
@@ -100,7 +106,8 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
         }
     };
     let Some(evidence) = evidence_of(context, stage) else {
-        return ControlFlow::Break(Plan::measure(stage.step(), measure(context, start), position));
+        let measure = measure(context, &position, start);
+        return ControlFlow::Break(Plan::measure(stage.step(), measure, position));
     };
     let position = if stage == Stage::Shadow && was_not_read_at_its_start(&evidence) {
         // Nobody is served by it yet, and nothing of it is known: a whole window is begun anew. The deadline stands.
@@ -246,6 +253,11 @@ impl Question<'_> {
     fn weigh(&self, assessment: Assessment, inputs: &Inputs, league: &LeagueState, position: Position) -> Plan {
         let context = self.context;
         let passed = assessment.status == GateStatus::Pass;
+        if assessment.status != GateStatus::Fail
+            && let Some(conflict) = &context.snapshot.selector_conflict
+        {
+            return self.unsettled(conflict, assessment, inputs, position);
+        }
         if assessment.status == GateStatus::Unknown {
             return self.wait(&assessment, inputs, position);
         }
@@ -317,22 +329,7 @@ impl Question<'_> {
         let message = if undecided { judged.sentence() } else { self.progress() };
         let interval = self.context.settings.interval;
         if undecided && self.may_note(&position, &causes) {
-            let note = Note {
-                at: self.context.now,
-                causes,
-            };
-            let draft = self.draft(Kind::GateEval, &judged);
-            let record = Record {
-                draft,
-                book: Some(self.context.book.clone()),
-                withdrawal: None,
-            };
-            let position = Position {
-                noted: Some(note),
-                ..position
-            };
-            return Plan::record(self.stage.step(), Reason::EvidenceUnknown, message, record, position)
-                .with_judgement(judged);
+            return self.noted(Reason::EvidenceUnknown, message, causes, judged, position);
         }
         let reason = if undecided {
             Reason::EvidenceUnknown
@@ -340,6 +337,40 @@ impl Question<'_> {
             Reason::Progressing
         };
         Plan::wait(self.stage.step(), reason, message, interval, position).with_judgement(judged)
+    }
+
+    /// Requests may reach the pods past the route, so what their counters say proves nothing, however good it is.
+    fn unsettled(
+        &self,
+        conflict: &SelectorConflict,
+        assessment: Assessment,
+        inputs: &Inputs,
+        position: Position,
+    ) -> Plan {
+        let reason = Reason::SelectorConflict;
+        let message = conflict.to_string();
+        let judged = self.judged(Some(assessment), None, inputs, Some(&message));
+        let causes = vec![reason.as_str().to_owned()];
+        if !self.may_note(&position, &causes) {
+            let interval = self.context.settings.interval;
+            return Plan::wait(self.stage.step(), reason, message, interval, position).with_judgement(judged);
+        }
+        self.noted(reason, message, causes, judged, position)
+    }
+
+    /// The plan that records evidence which proves nothing.
+    fn noted(&self, reason: Reason, message: String, causes: Vec<String>, judged: Judged, position: Position) -> Plan {
+        let record = Record {
+            draft: self.draft(Kind::GateEval, &judged),
+            book: Some(self.context.book.clone()),
+            withdrawal: None,
+        };
+        let at = self.context.now;
+        let position = Position {
+            noted: Some(Note { at, causes }),
+            ..position
+        };
+        Plan::record(self.stage.step(), reason, message, record, position).with_judgement(judged)
     }
 
     /// How far the stage is.

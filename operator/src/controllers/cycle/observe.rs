@@ -19,6 +19,7 @@ use penin_api::v1alpha1::{Challenger, PeninCycle, PromotionGate};
 
 use super::book::Book;
 use super::position::Position;
+use super::selectors;
 use super::settings::Settings;
 use super::snapshot::{Candidate, CycleKey, DeploymentView, Remembered, RevisionView, Snapshot, Target, TargetProblem};
 use super::status::VERB_ABORT;
@@ -107,7 +108,7 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
             .map_err(|_| ObserveError::Incomplete("a random token", "128 bits"))?,
         conflict: None,
         rival: None,
-        selector_conflicts: Vec::new(),
+        selector_conflict: None,
         evidence: None,
         settings,
         book,
@@ -115,7 +116,8 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
         route,
         key,
     };
-    snapshot.selector_conflicts = selector_conflicts(&snapshot, &services.items);
+    let complete = services.metadata.continue_.as_deref().is_none_or(str::is_empty);
+    snapshot.selector_conflict = selectors::conflict(&snapshot, &deployments.items, &services.items, complete);
     Box::pin(conflicts(client, cycle, &mut snapshot)).await?;
     Ok(snapshot)
 }
@@ -409,29 +411,4 @@ fn limit(template: &PodTemplateSpec, resource: &str) -> Option<f64> {
 
 fn is_ours(key: &CycleKey, owners: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]) -> bool {
     owners.iter().any(|owner| owner.uid == key.uid)
-}
-
-/// Services that would select pods of any revision that exists or is about to exist.
-pub(super) fn selector_conflicts(snapshot: &Snapshot, services: &[Service]) -> Vec<String> {
-    let target = snapshot.target.as_ref().ok().map(|target| &target.revision);
-    let candidates = snapshot
-        .candidates
-        .iter()
-        .filter_map(|candidate| candidate.revision.as_ref().ok());
-    // What is about to be taken over with its Deployment.
-    let left = |service: &&Service| {
-        let ports = snapshot.settings.as_ref().map(|settings| &settings.ports);
-        ports.is_ok_and(|ports| workload::left_service(service, &snapshot.key.name, ports))
-    };
-    let others: Vec<&Service> = services.iter().filter(|service| !left(service)).collect();
-    let mut names: Vec<String> = target
-        .into_iter()
-        .chain(candidates)
-        .filter_map(|revision| Some((revision, revision.template.metadata.as_ref()?.labels.as_ref()?)))
-        .flat_map(|(_, labels)| workload::selector_conflicts(others.iter().copied(), labels, &snapshot.key.uid))
-        .collect();
-    names.sort();
-    names.dedup();
-    names.truncate(workload::MAX_CONFLICTS);
-    names
 }

@@ -177,10 +177,14 @@ pub fn settle(
     }
 }
 
-/// What keeps the route from being raised: a grant may be durable and not anchored, or the cycle suspended.
+/// What keeps the route from being raised: a grant may be durable and not anchored, requests may reach pods past the
+/// route, or the cycle is suspended.
 fn held(context: &Context<'_>) -> Option<(Reason, String)> {
     if let Some(problem) = &context.snapshot.ledger.problem {
         return Some((Reason::LedgerUnavailable, format!("waits for the ledger: {problem}")));
+    }
+    if let Some(conflict) = &context.snapshot.selector_conflict {
+        return Some((Reason::SelectorConflict, format!("waits: {conflict}")));
     }
     context
         .settings

@@ -235,10 +235,11 @@ fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
     let plan = seen.plan;
     let blocked = plan.step == Step::Blocked;
     let target = snapshot.target.as_ref();
-    let accepted = match (&snapshot.settings, blocked) {
-        (Err(problems), _) => Finding::new(Accepted, false, Reason::InvalidSpec, problems.join("; ")),
-        (Ok(_), true) => Finding::new(Accepted, false, plan.reason, &plan.message),
-        (Ok(_), false) => Finding::new(Accepted, true, Reason::Accepted, "The specification can be carried out"),
+    let accepted = match (&snapshot.settings, blocked, &snapshot.selector_conflict) {
+        (Err(problems), ..) => Finding::new(Accepted, false, Reason::InvalidSpec, problems.join("; ")),
+        (Ok(_), true, _) => Finding::new(Accepted, false, plan.reason, &plan.message),
+        (Ok(_), false, Some(conflict)) => Finding::new(Accepted, false, Reason::SelectorConflict, conflict.to_string()),
+        (Ok(_), false, None) => Finding::new(Accepted, true, Reason::Accepted, "The specification can be carried out"),
     };
     let resolved = match (target, &snapshot.gates.config) {
         (Err(problem), _) => Finding::new(ResolvedRefs, false, problem.reason, &problem.message),

@@ -291,6 +291,7 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
         status.revision = candidate.revision.as_ref().ok().map(|revision| revision.name.clone());
         status.message = match seen.plan.reason {
             Reason::Suspended => "The cycle is suspended".to_owned(),
+            Reason::SelectorConflict => seen.plan.message.clone(),
             _ => format!("Number {behind} in the queue"),
         };
         Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run")

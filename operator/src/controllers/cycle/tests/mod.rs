@@ -9,6 +9,7 @@ mod objects;
 mod properties;
 mod restarts;
 mod retries;
+mod selectors;
 mod takeover;
 mod upkeep;
 mod world;

@@ -45,7 +45,7 @@ impl World {
             fresh_token: "0123456789abcdef0123456789abcdef".parse().unwrap(),
             conflict: None,
             rival: observe::rival(cycle, &self.rivals),
-            selector_conflicts: Vec::new(),
+            selector_conflict: None,
             evidence: None,
             settings: Settings::parse(&key.name, &cycle.spec),
             book,
@@ -55,7 +55,7 @@ impl World {
             route: self.route.clone(),
             key,
         };
-        snapshot.selector_conflicts = observe::selector_conflicts(&snapshot, &services);
+        snapshot.selector_conflict = selectors::conflict(&snapshot, &deployments, &services, !self.crowded);
         snapshot
     }
 
