@@ -7,6 +7,7 @@ mod ledger;
 mod lives;
 mod objects;
 mod properties;
+mod reasons;
 mod restarts;
 mod retries;
 mod selectors;

@@ -89,6 +89,8 @@ pub struct World {
     sized: BTreeMap<String, (i32, Timestamp, u32)>,
     pub gateway: Gateway,
     pub ledger: LedgerMode,
+    /// What the ledger's service says of itself, where that is not only what the mode is.
+    pub ledger_says: Option<LedgerView>,
     book: Option<Vec<u8>>,
     queue: Vec<Draft>,
     /// Kinds of all entries, in order, with their bodies.
@@ -123,6 +125,7 @@ impl World {
             sized: BTreeMap::new(),
             gateway: Gateway::Accepts,
             ledger: LedgerMode::Up,
+            ledger_says: None,
             book: None,
             queue: Vec::new(),
             entries: Vec::new(),

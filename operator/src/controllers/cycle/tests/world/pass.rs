@@ -33,11 +33,11 @@ impl World {
         let mut snapshot = Snapshot {
             deleting: cycle.metadata.deletion_timestamp.is_some(),
             has_finalizer: cycle.finalizers().iter().any(|name| name == FINALIZER_CYCLE),
-            ledger: LedgerView {
+            ledger: self.ledger_says.clone().unwrap_or_else(|| LedgerView {
                 origin: "penin.ai/ledger/test".to_owned(),
                 problem,
                 corrupt: false,
-            },
+            }),
             gates: gate::combine(cycle, &self.gates),
             candidates: observe::candidates(&challengers, target, &key, cycle),
             revisions: observe::revisions(&key, &cycle.spec.service, &deployments, &services, &slices),
