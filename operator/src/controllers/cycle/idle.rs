@@ -94,7 +94,7 @@ fn selectors(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &P
     ))
 }
 
-/// All traffic at the champion, whatever somebody else wrote; and the champion at its size.
+/// All traffic at the champion, whatever somebody else wrote; and the champion as it has to be for that.
 fn champion_serves(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &Position) -> Pass<()> {
     let intent = route::intent(snapshot, settings, &book.champion.name, &Split::ChampionOnly);
     let repaired = match traffic::observe(&intent, snapshot.route.as_ref()) {
@@ -121,6 +121,11 @@ fn champion_serves(snapshot: &Snapshot, settings: &Settings, book: &Book, positi
             position.clone(),
         ));
     }
+    champion_stands(snapshot, settings, book, position)
+}
+
+/// The champion at its size, with somebody to answer.
+fn champion_stands(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &Position) -> Pass<()> {
     let champion = snapshot.revision(&book.champion.name);
     if let Some(deployment) = champion.deployment
         && deployment.ours
