@@ -175,6 +175,12 @@ impl LedgerService {
         *state = State::Closed(problem, queue);
     }
 
+    /// As if opening had failed like this.
+    #[cfg(test)]
+    pub(crate) fn failed(&self, failure: &penin_ledger::Failure) {
+        self.closed(Problem::from(failure));
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -97,7 +97,7 @@ closed_set! {
         TargetConflict,
         /// An older route of others claims an overlapping host and path.
         RouteConflict,
-        /// A Service of others would select pods of a revision.
+        /// A Service selects pods of a revision, or would, so that requests reach them past the route.
         SelectorConflict,
         /// An object of the name we need exists and is not ours.
         NameConflict,

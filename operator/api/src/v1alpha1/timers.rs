@@ -1,7 +1,7 @@
 //! Timers of what is under way: the part of a position that is measured rather than decided.
 //!
-//! Losing them is harmless. A timer that is unset starts again, so a window can only become longer and a weight can only
-//! be raised later.
+//! Losing them raises no weight. A timer that is unset starts again, so a window can only become longer and a weight can
+//! only be raised later; without [`Timers::disturbed_until`] a window may reach back into a disturbance.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::KubeSchema;
@@ -26,6 +26,9 @@ pub struct Timers {
     /// The last entry about evidence that does not prove anything yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noted: Option<Noted>,
+    /// The last pass in which a Service of somebody else reached the pods past the route: evidence counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbed_until: Option<MicroTime>,
 }
 
 /// A state of the route that every parent has accepted.

@@ -14,7 +14,7 @@ use super::life::{Pass, left, span};
 use super::plan::{Plan, Step, Write};
 use super::position::Position;
 use super::settings::Settings;
-use super::snapshot::{SAFETY_RECHECK, Snapshot};
+use super::snapshot::{SAFETY_RECHECK, Snapshot, Target};
 use super::takeover::{self, Serving};
 use super::{pods, records, route};
 use crate::adapters::traffic::{self, Acceptance, RouteState, Split};
@@ -35,30 +35,53 @@ fn steps(
     position: Position,
     now: Timestamp,
 ) -> Pass<std::convert::Infallible> {
-    let blocked = |reason, message: String, recheck| {
-        ControlFlow::Break(Plan::wait(Step::Blocked, reason, message, recheck, position.clone()))
-    };
+    let target = usable(snapshot, &position)?;
+    let (revision, template) = first_champion(snapshot, settings, target, &position)?;
+    objects(snapshot, settings, &revision, template, &position)?;
+    ready(snapshot, settings, &revision, &position)?;
+    if let Some(conflict) = &snapshot.conflict {
+        return blocked(Reason::RouteConflict, conflict.to_string(), 10, &position);
+    }
+    let position = served(snapshot, settings, &revision.name, position, now)?;
+    ControlFlow::Break(recorded(snapshot, settings, target, revision, position, now))
+}
+
+/// Somebody has to change something first; it is looked at again after some seconds.
+fn blocked<T>(reason: Reason, message: String, seconds: u64, position: &Position) -> Pass<T> {
+    let recheck = Duration::from_secs(seconds);
+    ControlFlow::Break(Plan::wait(Step::Blocked, reason, message, recheck, position.clone()))
+}
+
+/// The target, if it can be copied, is nobody else's, and nobody's Service would reach the copy.
+fn usable<'a>(snapshot: &'a Snapshot, position: &Position) -> Pass<&'a Target> {
     let target = match &snapshot.target {
         Ok(target) => target,
-        Err(problem) => return blocked(problem.reason, problem.message.clone(), Duration::from_secs(30)),
+        Err(problem) => return blocked(problem.reason, problem.message.clone(), 30, position),
     };
     if let Some(other) = &snapshot.rival {
         let message = format!(
             "spec.targetRef.name: PeninCycle {other} manages this Deployment already; delete one of the two cycles"
         );
-        return blocked(Reason::TargetConflict, message, Duration::from_secs(30));
+        return blocked(Reason::TargetConflict, message, 30, position);
     }
-    if let Some(service) = snapshot.selector_conflicts.first() {
-        let message = format!(
-            "Service {service} would select revision pods; its selector must name what only its own pods carry"
-        );
-        return blocked(Reason::SelectorConflict, message, Duration::from_secs(30));
+    match &snapshot.selector_conflict {
+        Some(conflict) => blocked(Reason::SelectorConflict, conflict.to_string(), 30, position),
+        None => ControlFlow::Continue(target),
     }
-    let (revision, template) = match takeover::serving(snapshot) {
-        Serving::Nobody => (RevisionRef::of(&target.revision), Ok(&target.revision)),
+}
+
+/// Who is to serve: a copy of the target, or whoever was left behind serving, with the template to make it from.
+fn first_champion<'a>(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    target: &'a Target,
+    position: &Position,
+) -> Pass<(RevisionRef, Result<&'a Revision, String>)> {
+    match takeover::serving(snapshot) {
+        Serving::Nobody => ControlFlow::Continue((RevisionRef::of(&target.revision), Ok(&target.revision))),
         Serving::Revision(revision) => {
             let gone = format!("Deployment {} disappeared while it was taken over", revision.name);
-            (revision, Err(gone))
+            ControlFlow::Continue((revision, Err(gone)))
         }
         Serving::Unfit(why) => {
             let message = format!(
@@ -66,58 +89,56 @@ fn steps(
                  Delete the route to cut over",
                 settings.route_name
             );
-            return blocked(Reason::RouteConflict, message, Duration::from_secs(10));
+            blocked(Reason::RouteConflict, message, 10, position)
         }
-    };
-    objects(snapshot, settings, &revision, template, &position)?;
+    }
+}
+
+/// Waits until the champion has as many ready endpoints as its size asks for.
+fn ready(snapshot: &Snapshot, settings: &Settings, revision: &RevisionRef, position: &Position) -> Pass<()> {
     let view = snapshot.revision(&revision.name);
     let wanted = u32::try_from(settings.champion_replicas).unwrap_or(u32::MAX);
-    if view.ready_endpoints < wanted {
-        let why = view
-            .deployment
-            .and_then(|d| d.problem)
-            .map(|problem| format!(": {problem}"))
-            .unwrap_or_default();
-        let message = format!(
-            "{} of {wanted} endpoints of revision {} are ready{why}",
-            view.ready_endpoints, revision.name
-        );
-        return ControlFlow::Break(Plan::wait(
-            Step::Adopting,
-            Reason::NotReady,
-            message,
-            Duration::from_secs(2),
-            position,
-        ));
+    if view.ready_endpoints >= wanted {
+        return ControlFlow::Continue(());
     }
-    if let Some(conflict) = &snapshot.conflict {
-        return blocked(Reason::RouteConflict, conflict.to_string(), Duration::from_secs(10));
-    }
-    let position = served(snapshot, settings, &revision.name, position, now)?;
+    let why = view
+        .deployment
+        .and_then(|d| d.problem)
+        .map(|problem| format!(": {problem}"))
+        .unwrap_or_default();
+    let message = format!(
+        "{} of {wanted} endpoints of revision {} are ready{why}",
+        view.ready_endpoints, revision.name
+    );
+    let recheck = Duration::from_secs(2);
+    ControlFlow::Break(Plan::wait(
+        Step::Adopting,
+        Reason::NotReady,
+        message,
+        recheck,
+        position.clone(),
+    ))
+}
+
+/// The entry ADOPT, as soon as the ledger takes it.
+fn recorded(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    target: &Target,
+    revision: RevisionRef,
+    position: Position,
+    now: Timestamp,
+) -> Plan {
     if let Some(problem) = &snapshot.ledger.problem {
         let message = format!("The adoption cannot be recorded: {problem}");
-        return ControlFlow::Break(Plan::wait(
-            Step::Adopting,
-            Reason::LedgerUnavailable,
-            message,
-            Duration::from_secs(5),
-            position,
-        ));
+        let recheck = Duration::from_secs(5);
+        return Plan::wait(Step::Adopting, Reason::LedgerUnavailable, message, recheck, position);
     }
-    let record = match records::adoption(snapshot, settings, target, revision.clone(), now) {
-        Ok(record) => record,
-        Err(problem) => {
-            return ControlFlow::Break(Plan::wait(
-                Step::Blocked,
-                Reason::InvalidSpec,
-                problem,
-                SAFETY_RECHECK,
-                position,
-            ));
-        }
-    };
     let message = format!("Revision {} serves all traffic", revision.name);
-    ControlFlow::Break(Plan::record(Step::Idle, Reason::Adopted, message, record, position))
+    match records::adoption(snapshot, settings, target, revision, now) {
+        Ok(record) => Plan::record(Step::Idle, Reason::Adopted, message, record, position),
+        Err(problem) => Plan::wait(Step::Blocked, Reason::InvalidSpec, problem, SAFETY_RECHECK, position),
+    }
 }
 
 /// Makes the champion's objects, or takes over what is there already.
@@ -169,69 +190,41 @@ fn served(
     now: Timestamp,
 ) -> Pass<Position> {
     let intent = route::intent(snapshot, settings, champion, &Split::ChampionOnly);
-    let wait = |reason, message: String, position| {
-        ControlFlow::Break(Plan::wait(
-            Step::Adopting,
-            reason,
-            message,
-            Duration::from_secs(1),
-            position,
-        ))
-    };
     if let Some(claim) = takeover::claim_route(snapshot) {
         let message = "The route that an earlier cycle left behind is taken over";
         return ControlFlow::Break(Plan::write(Step::Adopting, message, claim, position));
     }
-    match traffic::observe(&intent, snapshot.route.as_ref()) {
+    let (generation, acceptance) = match traffic::observe(&intent, snapshot.route.as_ref()) {
         RouteState::Foreign { owner } => {
             let message = format!("HTTPRoute {} belongs to {owner}: rename it or the cycle", intent.name);
-            ControlFlow::Break(Plan::wait(
-                Step::Blocked,
-                Reason::RouteConflict,
-                message,
-                Duration::from_secs(30),
-                position,
-            ))
+            return blocked(Reason::RouteConflict, message, 30, &position);
         }
         RouteState::Absent | RouteState::Drifted { .. } => {
+            let message = "The route to the champion is being written";
             let write = route::write(snapshot, &intent, None);
-            ControlFlow::Break(Plan::write(
-                Step::Adopting,
-                "The route to the champion is being written",
-                write,
-                position,
-            ))
+            return ControlFlow::Break(Plan::write(Step::Adopting, message, write, position));
         }
-        RouteState::Written {
-            acceptance: Acceptance::Pending { waiting_for },
-            ..
-        } => wait(
-            Reason::RouteNotAccepted,
-            format!("The route is written; {waiting_for}"),
-            position,
-        ),
-        RouteState::Written {
-            acceptance: Acceptance::Refused { message, .. },
-            ..
-        } => wait(Reason::RouteNotAccepted, message, position),
-        RouteState::Written {
-            generation,
-            acceptance: Acceptance::Accepted,
-        } => {
+        RouteState::Written { generation, acceptance } => (generation, acceptance),
+    };
+    let wait = |reason, message: String, recheck, position| {
+        ControlFlow::Break(Plan::wait(Step::Adopting, reason, message, recheck, position))
+    };
+    let second = Duration::from_secs(1);
+    match acceptance {
+        Acceptance::Pending { waiting_for } => {
+            let message = format!("The route is written; {waiting_for}");
+            wait(Reason::RouteNotAccepted, message, second, position)
+        }
+        Acceptance::Refused { message, .. } => wait(Reason::RouteNotAccepted, message, second, position),
+        Acceptance::Accepted => {
             let label = Split::ChampionOnly.to_string();
             let position = position.with_seen(&label, generation, now);
             let settled = position.seen_since(&label, generation).unwrap_or(now) + span(settings.settle);
             if now >= settled {
                 return ControlFlow::Continue(position);
             }
-            let message = "The route is accepted and settles";
-            ControlFlow::Break(Plan::wait(
-                Step::Adopting,
-                Reason::Progressing,
-                message,
-                left(now, settled),
-                position,
-            ))
+            let message = "The route is accepted and settles".to_owned();
+            wait(Reason::Progressing, message, left(now, settled), position)
         }
     }
 }

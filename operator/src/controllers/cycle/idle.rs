@@ -45,6 +45,7 @@ fn steps(
             position,
         ));
     }
+    selectors(snapshot, settings, book, &position)?;
     if let Err(problems) = &snapshot.gates.config {
         let message = problems.join("; ");
         return ControlFlow::Break(Plan::wait(
@@ -72,7 +73,28 @@ fn steps(
     baseline(snapshot, settings, book, position, now)
 }
 
-/// All traffic at the champion, whatever somebody else wrote; and the champion at its size.
+/// Nobody's pods are started while a Service would give them requests past the route. What serves nobody is put away all
+/// the same: the Service may have been made for it.
+fn selectors(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &Position) -> Pass<()> {
+    let Some(conflict) = &snapshot.selector_conflict else {
+        return ControlFlow::Continue(());
+    };
+    history(snapshot, settings, book, position)?;
+    let position = Position {
+        // Requests past the route spoil the champion's first window as well.
+        window_start: None,
+        ..position.clone()
+    };
+    ControlFlow::Break(Plan::wait(
+        Step::Blocked,
+        Reason::SelectorConflict,
+        format!("No challenger is started: {conflict}"),
+        Duration::from_secs(30),
+        position,
+    ))
+}
+
+/// All traffic at the champion, whatever somebody else wrote; and the champion as it has to be for that.
 fn champion_serves(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &Position) -> Pass<()> {
     let intent = route::intent(snapshot, settings, &book.champion.name, &Split::ChampionOnly);
     let repaired = match traffic::observe(&intent, snapshot.route.as_ref()) {
@@ -99,6 +121,11 @@ fn champion_serves(snapshot: &Snapshot, settings: &Settings, book: &Book, positi
             position.clone(),
         ));
     }
+    champion_stands(snapshot, settings, book, position)
+}
+
+/// The champion at its size, with somebody to answer.
+fn champion_stands(snapshot: &Snapshot, settings: &Settings, book: &Book, position: &Position) -> Pass<()> {
     let champion = snapshot.revision(&book.champion.name);
     if let Some(deployment) = champion.deployment
         && deployment.ours

@@ -2,91 +2,43 @@
 
 mod baseline;
 mod conclude;
+mod outside;
+mod stage;
+mod waiting;
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::ControlFlow;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use penin_api::conditions::Reason;
 use penin_engine::config::Config;
-use penin_engine::decision::Stage as EngineStage;
 use penin_engine::gates::GateStatus;
-use penin_engine::league::{self, Assessment, AssessmentReason, LeagueState};
+use penin_engine::league::{self, Assessment, LeagueState};
 use penin_engine::master::Candidate;
 use penin_ledger::Kind;
 
 pub use self::baseline::baseline;
 use self::conclude::granted;
-use super::book::{Book, Grant, RevisionRef};
-use super::life::{Context, Pass, measure, overdue};
+pub use self::outside::reasons;
+use self::outside::{outside_checks, size_of};
+pub use self::stage::Stage;
+use self::stage::{evidence_of, stage_config, was_not_read_at_its_start};
+use super::book::{Grant, RevisionRef};
+use super::life::{Context, Pass, measure, overdue, undisturbed_since};
 use super::plan::{Plan, Record, Step};
-use super::position::{Note, Position};
+use super::pods;
+use super::position::Position;
 use super::records::milliseconds;
-use super::snapshot::Snapshot;
-use super::{pods, route};
 use crate::adapters::traffic::ShareVerdict;
-use crate::scoring::{
-    Checks, Evidence, Inputs, Judgement, OutsideChecks, UnknownReason, inputs, relative_cost, step_config,
-};
-use crate::workload::PodRequests;
-
-/// Least time between two entries about evidence that proves nothing.
-const NOTE_EVERY: Duration = Duration::from_mins(1);
-
-/// Which stage of a life is judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// On mirrored requests.
-    Shadow,
-    /// On live requests, in one step.
-    Canary {
-        /// Which step, from 0.
-        index: usize,
-    },
-    /// As the new champion.
-    Watch,
-}
-
-impl Stage {
-    const fn engine(self) -> EngineStage {
-        match self {
-            Self::Shadow => EngineStage::Shadow,
-            Self::Canary { .. } => EngineStage::Canary,
-            Self::Watch => EngineStage::Watch,
-        }
-    }
-
-    const fn step(self) -> Step {
-        match self {
-            Self::Shadow => Step::Shadowing,
-            Self::Canary { .. } => Step::Observing,
-            Self::Watch => Step::Watching,
-        }
-    }
-}
+use crate::scoring::{Evidence, Inputs, Judgement, inputs, relative_cost};
 
 /// Judges the present stage of a life on fresh evidence, or asks for it.
 ///
 /// # Errors
 /// Never continues: every way ends in a plan.
 pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: Position) -> Pass<Infallible> {
-    // A window that was opened before this grant or this state of the route belongs to another stage, or to a route that
-    // somebody has changed meanwhile: its time and its evaluations prove nothing here.
-    let earliest = settled.max(context.life.granted_at);
-    let (start, position) = match position.window_start {
-        Some(start) if start >= earliest => (start, position),
-        _ => (earliest, position.with_window(earliest)),
-    };
-    let waiting_for = "the stage was not passed";
-    overdue(
-        context,
-        context.settings.stage_deadline(&context.life.grant),
-        Reason::DeadlineExceeded,
-        waiting_for,
-        &position,
-    )?;
+    let (start, position) = window(context, settled, position);
+    in_time(context, &position)?;
     let config = match stage_config(context, stage) {
         Ok(config) => config,
         Err(problem) => {
@@ -100,7 +52,8 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
         }
     };
     let Some(evidence) = evidence_of(context, stage) else {
-        return ControlFlow::Break(Plan::measure(stage.step(), measure(context, start), position));
+        let measure = measure(context, &position, start);
+        return ControlFlow::Break(Plan::measure(stage.step(), measure, position));
     };
     let position = if stage == Stage::Shadow && was_not_read_at_its_start(&evidence) {
         // Nobody is served by it yet, and nothing of it is known: a whole window is begun anew. The deadline stands.
@@ -118,52 +71,26 @@ pub fn judge(context: &Context<'_>, stage: Stage, settled: Timestamp, position: 
     ControlFlow::Break(question.answer(position))
 }
 
-/// Whether the source was not being read when the window opened: no later sample can make up for that.
-fn was_not_read_at_its_start(evidence: &Evidence) -> bool {
-    let unknown = evidence.candidate.traffic.unknown();
-    unknown.is_some_and(|unknown| unknown.reason == UnknownReason::StaleStart)
-}
-
-/// The evidence of this pass; in shadow, with requests that are known to be the copies that were asked for; in the watch,
-/// with the reference that was frozen at the promotion.
-fn evidence_of(context: &Context<'_>, stage: Stage) -> Option<Evidence> {
-    let evidence = context.snapshot.evidence.clone()?;
-    if stage == Stage::Shadow {
-        let settings = context.settings;
-        return Some(evidence.with_verified_copies(settings.shadow_percent, settings.mirror_lead_ms()));
-    }
-    match &context.life.frozen_reference {
-        Some(frozen) => Some(evidence.with_reference(frozen.clone())),
-        None => Some(evidence),
+/// When the window of this stage opened, and the timers that say so. One that was opened before this grant or this state
+/// of the route belongs to another stage, or to a route that somebody has changed meanwhile: its time and its evaluations
+/// prove nothing here. Nor does what was counted while requests reached the pods past the route.
+fn window(context: &Context<'_>, settled: Timestamp, position: Position) -> (Timestamp, Position) {
+    let earliest = settled.max(context.life.granted_at);
+    let earliest = undisturbed_since(context, &position).map_or(earliest, |since| since.max(earliest));
+    match position.window_start {
+        Some(start) if start >= earliest => (start, position),
+        _ => (earliest, position.with_window(earliest)),
     }
 }
 
-/// The engine's configuration for one stage: durations, floors and share of the cycle and its step.
-fn stage_config(context: &Context<'_>, stage: Stage) -> Result<Config, String> {
-    let config = context
-        .snapshot
-        .gates
-        .config
-        .as_ref()
-        .map_err(|problems| problems.join("; "))?;
-    let Stage::Canary { index } = stage else {
-        return Ok(config.clone());
+/// Ends a life whose stage was not passed by its deadline.
+fn in_time(context: &Context<'_>, position: &Position) -> Pass<()> {
+    let (reason, waiting_for) = match &context.snapshot.selector_conflict {
+        Some(conflict) => (Reason::SelectorConflict, conflict.to_string()),
+        None => (Reason::DeadlineExceeded, "the stage was not passed".to_owned()),
     };
-    // A step that was taken out of the specification meanwhile is judged by the last one that is left.
-    let Some(step) = context
-        .settings
-        .step(index)
-        .or_else(|| context.settings.spec.canary.steps.last())
-    else {
-        return Ok(config.clone());
-    };
-    step_config(&context.settings.spec, config, step).map_err(|errors| {
-        errors
-            .iter()
-            .map(|error| format!("{}: must be {}", error.field, error.bound))
-            .collect::<Vec<_>>()
-            .join("; ")
-    })
+    let limit = context.settings.stage_deadline(&context.life.grant);
+    overdue(context, limit, reason, &waiting_for, position)
 }
 
 struct Question<'a> {
@@ -246,6 +173,11 @@ impl Question<'_> {
     fn weigh(&self, assessment: Assessment, inputs: &Inputs, league: &LeagueState, position: Position) -> Plan {
         let context = self.context;
         let passed = assessment.status == GateStatus::Pass;
+        if assessment.status != GateStatus::Fail
+            && let Some(conflict) = &context.snapshot.selector_conflict
+        {
+            return self.unsettled(conflict, assessment, inputs, position);
+        }
         if assessment.status == GateStatus::Unknown {
             return self.wait(&assessment, inputs, position);
         }
@@ -272,21 +204,6 @@ impl Question<'_> {
         self.run_cycle(assessment, inputs, league, position)
     }
 
-    /// What keeps a passed stage from going on. Deadlines go on all the same.
-    fn held_up(&self) -> Option<(Reason, String)> {
-        let context = self.context;
-        if let Some(problem) = &context.snapshot.ledger.problem {
-            return Some((
-                Reason::LedgerUnavailable,
-                format!("Passed, but the decision cannot be recorded: {problem}"),
-            ));
-        }
-        if context.settings.suspend && self.stage != Stage::Watch {
-            return Some((Reason::Suspended, "Passed, but the cycle is suspended".to_owned()));
-        }
-        None
-    }
-
     /// As many ready endpoints as the champion has, and as its size asks for, before all traffic moves.
     fn capacity(&self, position: Position) -> Pass<Position> {
         let context = self.context;
@@ -304,58 +221,6 @@ impl Question<'_> {
             until,
             position,
         )
-    }
-
-    fn wait(&self, assessment: &Assessment, inputs: &Inputs, position: Position) -> Plan {
-        let causes: Vec<String> = assessment
-            .causes
-            .iter()
-            .map(|cause| cause.as_str().to_owned())
-            .collect();
-        let judged = self.judged(Some(assessment.clone()), None, inputs, None);
-        let undecided = assessment.reason == AssessmentReason::EvidenceUnknown;
-        let message = if undecided { judged.sentence() } else { self.progress() };
-        let interval = self.context.settings.interval;
-        if undecided && self.may_note(&position, &causes) {
-            let note = Note {
-                at: self.context.now,
-                causes,
-            };
-            let draft = self.draft(Kind::GateEval, &judged);
-            let record = Record {
-                draft,
-                book: Some(self.context.book.clone()),
-                withdrawal: None,
-            };
-            let position = Position {
-                noted: Some(note),
-                ..position
-            };
-            return Plan::record(self.stage.step(), Reason::EvidenceUnknown, message, record, position)
-                .with_judgement(judged);
-        }
-        let reason = if undecided {
-            Reason::EvidenceUnknown
-        } else {
-            Reason::Progressing
-        };
-        Plan::wait(self.stage.step(), reason, message, interval, position).with_judgement(judged)
-    }
-
-    /// How far the stage is.
-    fn progress(&self) -> String {
-        let league = &self.config.league;
-        let (what, seconds) = match self.stage {
-            Stage::Shadow => ("Mirrored requests are being judged", league.shadow_seconds),
-            Stage::Canary { .. } => ("Live requests are being judged", league.canary_seconds),
-            Stage::Watch => ("The new champion is being watched", league.watch_seconds),
-        };
-        let passed = self.context.now.duration_since(self.start).as_secs();
-        format!("{what}: {passed} of {seconds} s")
-    }
-
-    fn may_note(&self, position: &Position, causes: &[String]) -> bool {
-        self.context.snapshot.ledger.problem.is_none() && may_note(position, causes, self.context.now)
     }
 
     /// From one step to the next: the league's assessment alone, recorded with its evidence.
@@ -386,42 +251,4 @@ fn candidate(revision: &RevisionRef) -> Candidate {
         digest: Some(format!("sha256:{}", revision.digest)),
         stub: false,
     }
-}
-
-/// New causes are worth an entry, once a minute at most.
-fn may_note(position: &Position, causes: &[String], now: Timestamp) -> bool {
-    position
-        .noted
-        .as_ref()
-        .is_none_or(|noted| noted.causes != causes && now.duration_since(noted.at) >= super::life::span(NOTE_EVERY))
-}
-
-fn size_of(snapshot: &Snapshot, revision: &str) -> Option<PodRequests> {
-    snapshot.revision(revision).deployment?.requests
-}
-
-/// Checks of the ledger, the gates, the engine and the route, as "satisfied of declared".
-fn outside_checks(snapshot: &Snapshot, book: &Book) -> OutsideChecks {
-    let hash = book.state_hash().ok();
-    // A status that was not written before a restart is behind, which is no disagreement.
-    let behind = snapshot.remembered.cycle.is_some_and(|cycle| cycle < book.engine.cycle);
-    let remembered = snapshot.remembered.state_hash.is_none() || behind || snapshot.remembered.state_hash == hash;
-    let route_accepted = route::is_accepted(snapshot);
-    OutsideChecks {
-        memory: [hash.is_some(), remembered].into_iter().collect(),
-        policy: snapshot.gates.answered,
-        meta: [hash.is_some(), snapshot.ledger.problem.is_none()]
-            .into_iter()
-            .collect::<Checks>(),
-        router: [route_accepted].into_iter().collect(),
-    }
-}
-
-/// Why evidence is missing, by input, as it stands in entries.
-#[must_use]
-pub fn reasons(unknown: &BTreeMap<&'static str, crate::scoring::Unknown>) -> BTreeMap<String, String> {
-    unknown
-        .iter()
-        .map(|(input, unknown)| ((*input).to_owned(), unknown.to_string()))
-        .collect()
 }

@@ -59,6 +59,7 @@ pub fn advance(context: &Context<'_>, position: Position) -> Plan {
     } else {
         reason_to_withdraw(context)
     };
+    let position = disturbed(context, position);
     let flow = match (end, &context.life.grant) {
         (Some(end), _) if down::goes_first(context) => ControlFlow::Break(down::traffic_first(context, end, position)),
         (Some(end), _) => ControlFlow::Break(down::withdraw(context, end, position)),
@@ -71,6 +72,29 @@ pub fn advance(context: &Context<'_>, position: Position) -> Plan {
     match flow {
         ControlFlow::Break(plan) => plan,
         ControlFlow::Continue(never) => match never {},
+    }
+}
+
+/// Remembers that requests may have reached the revision's pods past the route: what its counters say until then is no
+/// evidence. Pods that were never ready have counted nothing.
+fn disturbed(context: &Context<'_>, position: Position) -> Position {
+    let ready = context.snapshot.revision(&context.life.revision.name).ready_endpoints;
+    if context.snapshot.selector_conflict.is_none() || ready == 0 {
+        return position;
+    }
+    Position {
+        disturbed_until: Some(context.now),
+        ..position
+    }
+}
+
+/// From when on requests reached the pods through the route alone; None when they always did. While a conflict stands,
+/// everything counts: what is bad in it still ends the life, and nothing in it raises anything.
+#[must_use]
+pub fn undisturbed_since(context: &Context<'_>, position: &Position) -> Option<Timestamp> {
+    match context.snapshot.selector_conflict {
+        Some(_) => None,
+        None => position.disturbed_until,
     }
 }
 
@@ -209,8 +233,9 @@ pub fn overdue(
 
 /// The evidence that the life's present stage needs.
 #[must_use]
-pub fn measure(context: &Context<'_>, traffic_since: Timestamp) -> Measure {
+pub fn measure(context: &Context<'_>, position: &Position, traffic_since: Timestamp) -> Measure {
     let life = context.life;
+    let undisturbed = undisturbed_since(context, position);
     Measure {
         candidate: life.revision.name.clone(),
         // A former champion has no traffic to measure: its evidence was frozen.
@@ -218,10 +243,10 @@ pub fn measure(context: &Context<'_>, traffic_since: Timestamp) -> Measure {
             .former_champion
             .is_none()
             .then(|| context.book.champion.name.clone()),
-        born_inside: true,
+        born_inside: undisturbed.is_none(),
         mirrored: matches!(life.grant, Grant::Shadow),
         traffic_since,
-        quality_since: life.began_at,
+        quality_since: undisturbed.map_or(life.began_at, |since| since.max(life.began_at)),
         until: context.now,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `observe` | reads everything that a pass needs into a `Snapshot` |
+//! | `observe` | reads everything that a pass needs into a `Snapshot`; `selectors` finds Services that go past the route |
 //! | `decide` | the order of the questions; `adoption`, `idle`, `life`, `deletion` answer them, `judge` asks the engine |
 //! | `suspension` | what a person holds up is an entry too, when nothing else is to be done |
 //! | `plan`, `records` | what a decision is made of: at most one ledger entry or one write |
@@ -27,6 +27,7 @@ pub mod position;
 pub mod reconcile;
 pub mod records;
 pub mod route;
+pub mod selectors;
 pub mod settings;
 pub mod snapshot;
 pub mod status;

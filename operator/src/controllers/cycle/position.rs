@@ -19,6 +19,8 @@ pub struct Position {
     pub evaluations: DeltaSeries,
     /// The last record of unproved evidence.
     pub noted: Option<Note>,
+    /// The last pass in which a Service reached the pods past the route: evidence counts from here.
+    pub disturbed_until: Option<Timestamp>,
 }
 
 /// A route state that was seen to be accepted.
@@ -74,11 +76,12 @@ impl Position {
         }
     }
 
-    /// Timers of a fresh stage: only what the route shows is kept.
+    /// Timers of a fresh stage: only what the route shows is kept, and what spoils evidence of the whole life.
     #[must_use]
     pub fn fresh_stage(&self) -> Self {
         Self {
             seen: self.seen.clone(),
+            disturbed_until: self.disturbed_until,
             ..Self::default()
         }
     }
@@ -108,6 +111,7 @@ impl Position {
                 at: noted.at.0,
                 causes: noted.causes.clone(),
             }),
+            disturbed_until: timers.disturbed_until.as_ref().map(|time| time.0),
         }
     }
 
@@ -129,6 +133,7 @@ impl Position {
                 at: MicroTime(noted.at),
                 causes: noted.causes.clone(),
             }),
+            disturbed_until: self.disturbed_until.map(MicroTime),
         }
     }
 }
@@ -150,6 +155,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             causes: vec!["ece".to_owned()],
         });
+        position.disturbed_until = Timestamp::from_millisecond(987_654).ok();
         assert_eq!(Position::from_api(&position.to_api()), position);
     }
 

@@ -21,6 +21,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{self, Hands, Outcome};
+use super::book::{Grant, Life};
 use super::observe::{self, ObserveError};
 use super::plan::{Action, Plan, Write};
 use super::position::Position;
@@ -277,16 +278,22 @@ fn report(shared: &Shared, snapshot: &Snapshot, plan: &Plan, outcome: &Outcome, 
                 .judged(&key.namespace, &key.name, result.decision, failed, Scores { values });
         }
     }
-    let weight = life.map_or(0.0, |life| match &life.grant {
-        super::book::Grant::Step { weight, .. } => f64::from(*weight),
-        super::book::Grant::Promotion | super::book::Grant::Settled => 100.0,
-        _ => 0.0,
-    });
     let share = plan.judged.as_ref().and_then(super::judged::Judged::share_ratio);
-    shared.metrics.traffic(&key.namespace, &key.name, weight, share);
+    shared
+        .metrics
+        .traffic(&key.namespace, &key.name, granted_weight(life), share);
     if acted && *outcome != Outcome::Conflict && *outcome != Outcome::NotLeader {
         shared.notifier.tell(notice(snapshot, plan));
     }
+}
+
+/// The live weight that a life is granted, in per cent.
+fn granted_weight(life: Option<&Life>) -> f64 {
+    life.map_or(0.0, |life| match &life.grant {
+        Grant::Step { weight, .. } => f64::from(*weight),
+        Grant::Promotion | Grant::Settled => 100.0,
+        Grant::Shadow | Grant::Withdrawn { .. } => 0.0,
+    })
 }
 
 fn notice(snapshot: &Snapshot, plan: &Plan) -> Notice {

@@ -177,10 +177,14 @@ pub fn settle(
     }
 }
 
-/// What keeps the route from being raised: a grant may be durable and not anchored, or the cycle suspended.
+/// What keeps the route from being raised: a grant may be durable and not anchored, requests may reach pods past the
+/// route, or the cycle is suspended.
 fn held(context: &Context<'_>) -> Option<(Reason, String)> {
     if let Some(problem) = &context.snapshot.ledger.problem {
         return Some((Reason::LedgerUnavailable, format!("waits for the ledger: {problem}")));
+    }
+    if let Some(conflict) = &context.snapshot.selector_conflict {
+        return Some((Reason::SelectorConflict, format!("waits: {conflict}")));
     }
     context
         .settings
@@ -205,33 +209,27 @@ fn hold<T>(
         let allowed = allowed.iter().find(|(name, _)| *name == service);
         service != intent.champion && weight > allowed.map_or(0, |(_, weight)| i32::from(weight.get()))
     });
+    let life = context.life;
+    // A promotion whose effect was never seen is not begun here.
+    let unseen = life.former_champion.as_ref().filter(|_| !life.effect_recorded);
+    let safe = RouteIntent {
+        champion: unseen.map_or_else(|| intent.champion.clone(), |former| former.name.clone()),
+        split: Split::Staged {
+            challenger: life.revision.name.clone(),
+        },
+        ..intent.clone()
+    };
+    let said = traffic::observe(&safe, context.snapshot.route.as_ref());
     // Without a route nobody is served.
-    if added || context.snapshot.route.is_none() {
-        let life = context.life;
-        // A promotion whose effect was never seen is not begun here.
-        let unseen = life.former_champion.as_ref().filter(|_| !life.effect_recorded);
-        let safe = RouteIntent {
-            champion: unseen.map_or_else(|| intent.champion.clone(), |former| former.name.clone()),
-            split: Split::Staged {
-                challenger: life.revision.name.clone(),
-            },
-            ..intent.clone()
+    if (added || context.snapshot.route.is_none()) && !matches!(said, RouteState::Written { .. }) {
+        let repaired = if added {
+            "a weight above the written one"
+        } else {
+            "deleted"
         };
-        let repaired = Some(
-            if added {
-                "a weight above the written one"
-            } else {
-                "deleted"
-            }
-            .to_owned(),
-        );
         let message = "What somebody else has changed is set back as far as is possible now";
-        return ControlFlow::Break(Plan::write(
-            step,
-            message,
-            write(context.snapshot, &safe, repaired),
-            position,
-        ));
+        let write = write(context.snapshot, &safe, Some(repaired.to_owned()));
+        return ControlFlow::Break(Plan::write(step, message, write, position));
     }
     if let Some(write) = refit(context.snapshot, context.settings) {
         return ControlFlow::Break(Plan::write(step, REFITTED, write, position));

@@ -12,6 +12,7 @@ use penin_engine::config::Config;
 
 use super::book::{Book, BookError};
 use super::position::Position;
+use super::selectors::SelectorConflict;
 use super::settings::Settings;
 use crate::adapters::traffic::{Conflict, WarmToken};
 use crate::scoring::Evidence;
@@ -234,8 +235,8 @@ pub struct Snapshot {
     pub route: Option<HttpRoute>,
     /// A route that would take our traffic.
     pub conflict: Option<Conflict>,
-    /// Services that we did not create and that would select revision pods.
-    pub selector_conflicts: Vec<String>,
+    /// Services that reach revision pods past the route; asked in every pass.
+    pub selector_conflict: Option<SelectorConflict>,
     /// The gates.
     pub gates: Gates,
     /// Fresh random token for a new warm rule; an existing route's token is kept.

@@ -1,11 +1,12 @@
 //! What people and tools see of a cycle and its challengers: pure.
 
 mod challenger;
+mod cycle_conditions;
 mod evidence;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, Time};
-use penin_api::conditions::{self, Activity, ConditionStatus, ConditionType, Finding, Reason};
+use penin_api::conditions::{self, Activity, ConditionStatus, Reason};
 use penin_api::v1alpha1::cycle::{
     ActiveChallenger, ChampionStatus, CommandAcknowledgement, CommandResult, LedgerHead, RevisionRole, RevisionStatus,
     WeightStatus,
@@ -107,7 +108,7 @@ pub fn cycle(before: &PeninCycleStatus, seen: &Seen<'_>) -> PeninCycleStatus {
     if let Some(decision) = seen.decision() {
         status.last_decision = Some(decision);
     }
-    for finding in findings(seen, book) {
+    for finding in cycle_conditions::findings(seen, book) {
         conditions::set(&mut status.conditions, finding, snapshot.key.generation, seen.now);
     }
     let (ready, activity) = summary(seen, book);
@@ -225,117 +226,6 @@ fn revisions(book: Option<&Book>, snapshot: &Snapshot) -> Vec<RevisionStatus> {
             ready: view.ready_endpoints,
         })
         .collect()
-}
-
-fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
-    use ConditionType::{
-        Accepted, Adopted, LedgerAvailable, ResolvedRefs, Suspended, TargetChanged, TrafficProgrammed,
-    };
-    let snapshot = seen.snapshot;
-    let plan = seen.plan;
-    let blocked = plan.step == Step::Blocked;
-    let target = snapshot.target.as_ref();
-    let accepted = match (&snapshot.settings, blocked) {
-        (Err(problems), _) => Finding::new(Accepted, false, Reason::InvalidSpec, problems.join("; ")),
-        (Ok(_), true) => Finding::new(Accepted, false, plan.reason, &plan.message),
-        (Ok(_), false) => Finding::new(Accepted, true, Reason::Accepted, "The specification can be carried out"),
-    };
-    let resolved = match (target, &snapshot.gates.config) {
-        (Err(problem), _) => Finding::new(ResolvedRefs, false, problem.reason, &problem.message),
-        (Ok(_), Err(problems)) => {
-            let reason = snapshot.gates.reason();
-            Finding::new(ResolvedRefs, false, reason, problems.join("; "))
-        }
-        (Ok(_), Ok(_)) => Finding::new(
-            ResolvedRefs,
-            true,
-            Reason::ResolvedRefs,
-            "The target and every gate were found",
-        ),
-    };
-    let adopted = match book {
-        Some(book) => Finding::new(
-            Adopted,
-            true,
-            Reason::Adopted,
-            format!("Revision {} serves", book.champion.name),
-        ),
-        None if plan.step == Step::Adopting && plan.reason == Reason::Progressing => {
-            Finding::new(Adopted, false, Reason::Adopting, &plan.message)
-        }
-        None => Finding::new(Adopted, false, plan.reason, &plan.message),
-    };
-    let ledger = match &snapshot.ledger.problem {
-        None => Finding::new(
-            LedgerAvailable,
-            true,
-            Reason::LedgerAvailable,
-            "Decisions can be recorded",
-        ),
-        Some(problem) if snapshot.ledger.corrupt => {
-            Finding::new(LedgerAvailable, false, Reason::LedgerCorrupt, problem)
-        }
-        Some(problem) => Finding::new(LedgerAvailable, false, Reason::LedgerUnavailable, problem),
-    };
-    let programmed = match plan.reason {
-        Reason::RouteNotAccepted | Reason::RouteConflict => {
-            Finding::new(TrafficProgrammed, false, plan.reason, &plan.message)
-        }
-        _ if plan.position.seen.is_some() => Finding::new(
-            TrafficProgrammed,
-            true,
-            Reason::RouteAccepted,
-            "Every parent has accepted the route",
-        ),
-        _ => Finding::new(
-            TrafficProgrammed,
-            ConditionStatus::Unknown,
-            Reason::Pending,
-            "The route was not yet seen to be accepted",
-        ),
-    };
-    let changed = match (target, book) {
-        (Ok(target), Some(book)) if is_new_target(book, &target.revision.name, seen) => Finding::new(
-            TargetChanged,
-            true,
-            Reason::TargetChanged,
-            format!(
-                "The target's template is now {}; create a Challenger to try it",
-                target.revision.name
-            ),
-        ),
-        _ => Finding::new(
-            TargetChanged,
-            false,
-            Reason::TargetUnchanged,
-            "The target's template is the one that was adopted",
-        ),
-    };
-    let suspended = snapshot.settings.as_ref().is_ok_and(|settings| settings.suspend);
-    let suspension = if suspended {
-        Finding::new(
-            Suspended,
-            true,
-            Reason::Suspended,
-            "Nothing is raised; what takes traffic away goes on",
-        )
-    } else {
-        Finding::new(Suspended, false, Reason::NotSuspended, "Not suspended")
-    };
-    if snapshot.book.is_err() {
-        // Who serves and what was adopted is as it was; only the ledger is news.
-        return vec![resolved, ledger, suspension];
-    }
-    let mut all = vec![accepted, resolved, adopted, programmed, ledger, changed, suspension];
-    all.extend(evidence::available(seen));
-    all
-}
-
-/// Whether the target's template differs from the one that was adopted. A promotion of another Challenger is not a
-/// change of the target.
-fn is_new_target(book: &Book, target: &str, seen: &Seen<'_>) -> bool {
-    let _ = seen;
-    book.adopted_target.as_deref().is_some_and(|adopted| adopted != target)
 }
 
 fn summary(seen: &Seen<'_>, book: Option<&Book>) -> (ConditionStatus, Activity) {

@@ -2,13 +2,16 @@
 
 use jiff::Timestamp;
 use penin_api::conditions::Reason;
+use penin_engine::EngineError;
+use penin_engine::config::Config;
 use penin_engine::decision::{CycleReason, Stage as EngineStage};
 use penin_engine::league::{self, LeagueStage};
-use penin_engine::master;
+use penin_engine::master::{self, CycleOutcome, State};
 use penin_engine::num::Num;
 use penin_ledger::Kind;
 
-use super::{candidate, may_note, outside_checks, size_of};
+use super::waiting::may_note;
+use super::{candidate, outside_checks, size_of};
 use crate::controllers::cycle::book::Book;
 use crate::controllers::cycle::judged::{Judged, Material};
 use crate::controllers::cycle::plan::{Plan, Record, Step};
@@ -48,45 +51,13 @@ pub fn baseline(
         },
         ..position
     };
-    let checks = outside_checks(snapshot, book);
-    let judgement = Judgement {
-        config,
-        scores: &snapshot.gates.scores,
-        declared: &snapshot.gates.declared,
-        // The champion is its own measure of cost.
-        cost: relative_cost(
-            size_of(snapshot, &book.champion.name),
-            size_of(snapshot, &book.champion.name),
-        ),
-        checks: &checks,
-    };
-    let found = inputs(evidence, &judgement, position.evaluations, None);
-    let input = found.cycle(candidate(&book.champion), EngineStage::Direct, None);
-    let (outcome, engine) = match master::run_cycle(config, &book.engine, &input) {
+    let (outcome, engine, judged) = match measured(snapshot, config, book, evidence, &position) {
         Ok(result) => result,
         Err(error) => {
             let message = format!("The engine cannot judge the champion: {error}");
             return Plan::wait(Step::Idle, Reason::StateMismatch, message, settings.interval, position);
         }
     };
-    let material = Material {
-        config,
-        state: &book.engine,
-        input: &input,
-        evidence,
-        observation: None,
-        league: None,
-    };
-    let judged = Judged::new(
-        EngineStage::Direct,
-        None,
-        Some(outcome.clone()),
-        &found.unknown,
-        evidence,
-        None,
-        None,
-    )
-    .with_material(&material);
     let recorded = outcome.reason == CycleReason::BaselineRecorded;
     let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
     let message = format!("Champion {}: {}", book.champion.name, judged.sentence());
@@ -99,11 +70,8 @@ pub fn baseline(
         return Plan::wait(Step::Idle, reason, message, settings.interval, position).with_judgement(judged);
     }
     let mut book = Book { engine, ..book.clone() };
-    if recorded
-        && book.league.stage == LeagueStage::Idle
-        && let Ok(league) = league::register(&book.league, &book.champion.name, Num::new(outcome.scores.linf))
-    {
-        book.league = league;
+    if recorded {
+        enter_league(&mut book, outcome.scores.linf);
     }
     let draft = records::judgement(
         snapshot,
@@ -123,4 +91,55 @@ pub fn baseline(
         withdrawal: None,
     };
     Plan::record(Step::Idle, reason, message, record, position).with_judgement(judged)
+}
+
+/// The engine's cycle with the champion as its own candidate.
+fn measured(
+    snapshot: &Snapshot,
+    config: &Config,
+    book: &Book,
+    evidence: &Evidence,
+    position: &Position,
+) -> Result<(CycleOutcome, State, Judged), EngineError> {
+    let checks = outside_checks(snapshot, book);
+    let size = size_of(snapshot, &book.champion.name);
+    let judgement = Judgement {
+        config,
+        scores: &snapshot.gates.scores,
+        declared: &snapshot.gates.declared,
+        // The champion is its own measure of cost.
+        cost: relative_cost(size, size),
+        checks: &checks,
+    };
+    let found = inputs(evidence, &judgement, position.evaluations, None);
+    let input = found.cycle(candidate(&book.champion), EngineStage::Direct, None);
+    let (outcome, engine) = master::run_cycle(config, &book.engine, &input)?;
+    let material = Material {
+        config,
+        state: &book.engine,
+        input: &input,
+        evidence,
+        observation: None,
+        league: None,
+    };
+    let judged = Judged::new(
+        EngineStage::Direct,
+        None,
+        Some(outcome.clone()),
+        &found.unknown,
+        evidence,
+        None,
+        None,
+    )
+    .with_material(&material);
+    Ok((outcome, engine, judged))
+}
+
+/// The champion takes its place in a league that has none yet.
+fn enter_league(book: &mut Book, linf: f64) {
+    if book.league.stage == LeagueStage::Idle
+        && let Ok(league) = league::register(&book.league, &book.champion.name, Num::new(linf))
+    {
+        book.league = league;
+    }
 }

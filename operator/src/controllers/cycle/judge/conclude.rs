@@ -142,13 +142,17 @@ impl Question<'_> {
     fn hold(&self, outcome: &CycleOutcome, book: Book, judged: Judged, position: Position) -> Plan {
         let causes: Vec<String> = outcome.causes.iter().map(|cause| cause.as_str().to_owned()).collect();
         let message = judged.sentence();
-        let baseline = outcome.reason == CycleReason::BaselineRecorded;
+        // The next evaluation draws anew only if the state after this draw is kept.
+        let kept = matches!(
+            outcome.reason,
+            CycleReason::BaselineRecorded | CycleReason::ChaosInjected
+        );
         let reason = match outcome.reason {
             CycleReason::BaselineRecorded => Reason::BaselineRecorded,
             CycleReason::ChaosInjected => Reason::ChaosInjected,
             _ => Reason::EvidenceUnknown,
         };
-        if baseline || self.may_note(&position, &causes) {
+        if kept || self.may_note(&position, &causes) {
             let position = Position {
                 noted: Some(Note {
                     at: self.context.now,

@@ -25,6 +25,7 @@ pub(super) fn shadow(context: &Context<'_>, position: Position) -> Pass<std::con
     let mut position = position;
     if !has_entered {
         position = route::champion_stays(context, Step::StartingPods, position)?;
+        position = reached_by_the_route_alone(context, replicas, ready_by, position)?;
         position = pods::ensure(
             context,
             &life.revision,
@@ -49,6 +50,34 @@ pub(super) fn shadow(context: &Context<'_>, position: Position) -> Pass<std::con
     }
     let (settled, position) = route::settle(context, &mirroring, Direction::Up, Step::StartingMirror, position)?;
     judge::judge(context, Stage::Shadow, settled, position)
+}
+
+/// Pods are not started, nor waited for, while a Service would give them requests past the route.
+fn reached_by_the_route_alone(
+    context: &Context<'_>,
+    replicas: i32,
+    ready_by: Timestamp,
+    position: Position,
+) -> Pass<Position> {
+    let ready = context.snapshot.revision(&context.life.revision.name).ready_endpoints;
+    let Some(conflict) = &context.snapshot.selector_conflict else {
+        return ControlFlow::Continue(position);
+    };
+    if ready >= u32::try_from(replicas).unwrap_or(u32::MAX) {
+        return ControlFlow::Continue(position);
+    }
+    let message = conflict.to_string();
+    if context.now >= ready_by {
+        let end = End::by_operator(Reason::SelectorConflict, message);
+        return ControlFlow::Break(withdraw(context, end, position));
+    }
+    ControlFlow::Break(Plan::wait(
+        Step::StartingPods,
+        Reason::SelectorConflict,
+        message,
+        GLANCE * 2,
+        position,
+    ))
 }
 
 /// Grant [`Grant::Step`].
@@ -88,7 +117,7 @@ fn mirror_seen_off(context: &Context<'_>, settled: Timestamp, position: Position
     // The mirror has counters of its own in the proxy, which go when it goes.
     let measure = Measure {
         mirrored: true,
-        ..measure(context, quiet_since)
+        ..measure(context, &position, quiet_since)
     };
     let Some(evidence) = &context.snapshot.evidence else {
         return ControlFlow::Break(Plan::measure(Step::StoppingMirror, measure, position));
@@ -124,7 +153,8 @@ fn measured_share(context: &Context<'_>, weight: u8, settled: Timestamp, positio
         return ControlFlow::Continue(position);
     }
     let Some(evidence) = &context.snapshot.evidence else {
-        return ControlFlow::Break(Plan::measure(Step::MeasuringShare, measure(context, settled), position));
+        let measure = measure(context, &position, settled);
+        return ControlFlow::Break(Plan::measure(Step::MeasuringShare, measure, position));
     };
     let waiting = match evidence.share(weight, context.settings.share_min_requests) {
         Ok(ShareVerdict::Inside(share)) => {

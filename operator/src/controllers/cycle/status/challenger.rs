@@ -184,47 +184,8 @@ const fn state_of(step: Step) -> LifeState {
 }
 
 fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, plan: &Plan, life: &Life, now: Timestamp) {
-    use ConditionType::{Accepted, CanaryCompleted, GatesPassed, Promoted, RolledBack, ShadowCompleted};
     let message = status.message.clone();
-    let over = matches!(life.grant, Grant::Withdrawn { .. });
-    let beyond_shadow =
-        matches!(life.grant, Grant::Step { .. } | Grant::Promotion | Grant::Settled) || (over && life.had_live_traffic);
-    let promoted = matches!(life.grant, Grant::Promotion | Grant::Settled);
-    let passed = |type_, holds: bool| {
-        Finding::new(
-            type_,
-            holds,
-            if holds { Reason::StagePassed } else { Reason::Pending },
-            "",
-        )
-    };
-    let mut findings = vec![
-        Finding::new(Accepted, true, Reason::Accepted, "The candidate can run"),
-        passed(ShadowCompleted, beyond_shadow),
-        passed(CanaryCompleted, promoted),
-        Finding::new(
-            Promoted,
-            promoted,
-            if promoted { Reason::Promoted } else { Reason::Pending },
-            "",
-        ),
-        Finding::new(
-            RolledBack,
-            over && life.had_live_traffic,
-            if over && life.had_live_traffic {
-                Reason::RolledBack
-            } else {
-                Reason::Pending
-            },
-            if over { message.clone() } else { String::new() },
-        ),
-    ];
-    if let Some(judged) = plan.judged.as_ref().filter(|judged| judged.outcome.is_some()) {
-        let holds = judged.all_required_passed();
-        let reason = if holds { Reason::GatesPassed } else { Reason::GateFailed };
-        findings.push(Finding::new(GatesPassed, holds, reason, judged.causes.join(", ")));
-    }
-    for finding in findings {
+    for finding in findings(&message, plan, life) {
         conditions::set(&mut status.conditions, finding, generation, now);
     }
     let (ready, activity, reason) = match &life.grant {
@@ -241,6 +202,37 @@ fn set_challenger_conditions(status: &mut ChallengerStatus, generation: i64, pla
         generation,
         now,
     );
+}
+
+/// How far a life came, from what its grant says.
+fn findings(message: &str, plan: &Plan, life: &Life) -> Vec<Finding> {
+    use ConditionType::{Accepted, CanaryCompleted, GatesPassed, Promoted, RolledBack, ShadowCompleted};
+    let over = matches!(life.grant, Grant::Withdrawn { .. });
+    let rolled_back = over && life.had_live_traffic;
+    let beyond_shadow = matches!(life.grant, Grant::Step { .. } | Grant::Promotion | Grant::Settled) || rolled_back;
+    let promoted = matches!(life.grant, Grant::Promotion | Grant::Settled);
+    let reached = |type_, holds: bool, reason, message: &str| {
+        let reason = if holds { reason } else { Reason::Pending };
+        Finding::new(type_, holds, reason, message)
+    };
+    let mut findings = vec![
+        Finding::new(Accepted, true, Reason::Accepted, "The candidate can run"),
+        reached(ShadowCompleted, beyond_shadow, Reason::StagePassed, ""),
+        reached(CanaryCompleted, promoted, Reason::StagePassed, ""),
+        reached(Promoted, promoted, Reason::Promoted, ""),
+        reached(
+            RolledBack,
+            rolled_back,
+            Reason::RolledBack,
+            if over { message } else { "" },
+        ),
+    ];
+    if let Some(judged) = plan.judged.as_ref().filter(|judged| judged.outcome.is_some()) {
+        let holds = judged.all_required_passed();
+        let reason = if holds { Reason::GatesPassed } else { Reason::GateFailed };
+        findings.push(Finding::new(GatesPassed, holds, reason, judged.causes.join(", ")));
+    }
+    findings
 }
 
 fn ended(candidate: &Candidate, verdict: Verdict, seen: &Seen<'_>) -> ChallengerStatus {
@@ -291,6 +283,7 @@ fn queued(candidate: &Candidate, behind: usize, seen: &Seen<'_>) -> ChallengerSt
         status.revision = candidate.revision.as_ref().ok().map(|revision| revision.name.clone());
         status.message = match seen.plan.reason {
             Reason::Suspended => "The cycle is suspended".to_owned(),
+            Reason::SelectorConflict => seen.plan.message.clone(),
             _ => format!("Number {behind} in the queue"),
         };
         Finding::new(ConditionType::Accepted, true, Reason::Accepted, "The candidate can run")

@@ -27,6 +27,7 @@ enum Event {
     LiveByHand(u8),
     RouteGone,
     NoGate(bool),
+    Selector(bool),
     Hours,
 }
 
@@ -49,6 +50,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (1_u8..=5).prop_map(Event::LiveByHand),
         1 => Just(Event::RouteGone),
         1 => any::<bool>().prop_map(Event::NoGate),
+        2 => any::<bool>().prop_map(Event::Selector),
         1 => Just(Event::Hours),
     ]
 }
@@ -89,6 +91,8 @@ fn happen(world: &mut World, event: &Event) {
                 vec![super::objects::gate()]
             };
         }
+        Event::Selector(false) => world.foreign_services.clear(),
+        Event::Selector(true) => world.make_service("all", &json!({"penin.ai/cycle": super::objects::CYCLE})),
         Event::Hours => world.advance(Duration::from_hours(3)),
         _ => {}
     }
@@ -103,6 +107,7 @@ fn heal(world: &mut World, blind: bool) {
     world.ledger = LedgerMode::Up;
     world.gateway = Gateway::Accepts;
     world.pods.clear();
+    world.foreign_services.clear();
     world.gates = vec![super::objects::gate()];
     world.edit_spec(|spec| spec["suspend"] = json!(false));
 }

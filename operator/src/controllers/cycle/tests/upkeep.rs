@@ -262,11 +262,7 @@ fn past_revisions_go_beyond_the_history_limit_and_never_the_champion() {
 #[test]
 fn a_service_of_somebody_else_that_would_select_revision_pods_stops_the_adoption() {
     let mut world = World::new();
-    let service = json!({
-        "metadata": {"name": "all", "namespace": objects::NAMESPACE, "uid": "other"},
-        "spec": {"selector": {"penin.ai/cycle": objects::CYCLE}},
-    });
-    world.foreign_services.push(serde_json::from_value(service).unwrap());
+    world.make_service("all", &json!({"penin.ai/cycle": objects::CYCLE}));
     world.run_for(Duration::from_mins(1));
     assert!(world.deployments.is_empty());
     assert_eq!(

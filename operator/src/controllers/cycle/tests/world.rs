@@ -26,7 +26,7 @@ use crate::controllers::cycle::book::{Book, BookError, Grant};
 use crate::controllers::cycle::plan::{Action, Measure, Plan, Record, Write};
 use crate::controllers::cycle::settings::Settings;
 use crate::controllers::cycle::snapshot::{LedgerView, Snapshot};
-use crate::controllers::cycle::{decide, observe, reconcile, route, status};
+use crate::controllers::cycle::{decide, observe, reconcile, route, selectors, status};
 use crate::controllers::gate;
 
 /// Most passes of one wait: far more than any life needs.
@@ -81,12 +81,16 @@ pub struct World {
     pub deployments: BTreeMap<String, Deployment>,
     pub services: BTreeMap<String, Service>,
     pub foreign_services: Vec<Service>,
+    /// The namespace has more Services than a pass reads.
+    pub crowded: bool,
     pub route: Option<HttpRoute>,
     /// By model; what is not named is healthy.
     pub pods: BTreeMap<String, Pods>,
     sized: BTreeMap<String, (i32, Timestamp, u32)>,
     pub gateway: Gateway,
     pub ledger: LedgerMode,
+    /// What the ledger's service says of itself, where that is not only what the mode is.
+    pub ledger_says: Option<LedgerView>,
     book: Option<Vec<u8>>,
     queue: Vec<Draft>,
     /// Kinds of all entries, in order, with their bodies.
@@ -115,11 +119,13 @@ impl World {
             deployments: BTreeMap::new(),
             services: BTreeMap::new(),
             foreign_services: Vec::new(),
+            crowded: false,
             route: None,
             pods: BTreeMap::new(),
             sized: BTreeMap::new(),
             gateway: Gateway::Accepts,
             ledger: LedgerMode::Up,
+            ledger_says: None,
             book: None,
             queue: Vec::new(),
             entries: Vec::new(),
@@ -334,6 +340,15 @@ impl World {
         let intent = route::intent(&snapshot, &settings, champion, split);
         self.put_route(&traffic::desired(&intent));
         self.live();
+    }
+
+    /// Somebody makes a Service of this name and selector.
+    pub fn make_service(&mut self, name: &str, selector: &Value) {
+        let service = json!({
+            "metadata": {"name": name, "namespace": objects::NAMESPACE, "uid": name},
+            "spec": {"selector": selector},
+        });
+        self.foreign_services.push(serde_json::from_value(service).unwrap());
     }
 
     /// Somebody else gives a challenger a live weight.

@@ -62,7 +62,10 @@ impl World {
                 .unwrap()
                 .finalizers_mut()
                 .push(FINALIZER_CYCLE.to_owned()),
-            Write::RemoveCycleFinalizer => self.cycle.as_mut().unwrap().finalizers_mut().clear(),
+            Write::RemoveCycleFinalizer => {
+                let finalizers = self.cycle.as_mut().unwrap().finalizers_mut();
+                finalizers.retain(|name| name != FINALIZER_CYCLE);
+            }
             Write::AddChallengerFinalizer { name } => {
                 let finalizers = self.challengers.get_mut(name).unwrap().finalizers_mut();
                 finalizers.push(FINALIZER_CHALLENGER.to_owned());

@@ -33,11 +33,11 @@ impl World {
         let mut snapshot = Snapshot {
             deleting: cycle.metadata.deletion_timestamp.is_some(),
             has_finalizer: cycle.finalizers().iter().any(|name| name == FINALIZER_CYCLE),
-            ledger: LedgerView {
+            ledger: self.ledger_says.clone().unwrap_or_else(|| LedgerView {
                 origin: "penin.ai/ledger/test".to_owned(),
                 problem,
                 corrupt: false,
-            },
+            }),
             gates: gate::combine(cycle, &self.gates),
             candidates: observe::candidates(&challengers, target, &key, cycle),
             revisions: observe::revisions(&key, &cycle.spec.service, &deployments, &services, &slices),
@@ -45,7 +45,7 @@ impl World {
             fresh_token: "0123456789abcdef0123456789abcdef".parse().unwrap(),
             conflict: None,
             rival: observe::rival(cycle, &self.rivals),
-            selector_conflicts: Vec::new(),
+            selector_conflict: None,
             evidence: None,
             settings: Settings::parse(&key.name, &cycle.spec),
             book,
@@ -55,7 +55,7 @@ impl World {
             route: self.route.clone(),
             key,
         };
-        snapshot.selector_conflicts = observe::selector_conflicts(&snapshot, &services);
+        snapshot.selector_conflict = selectors::conflict(&snapshot, &deployments, &services, !self.crowded);
         snapshot
     }
 

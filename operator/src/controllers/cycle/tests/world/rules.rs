@@ -31,6 +31,9 @@ impl World {
             assert!(*weight == 0 || next.mirror.is_none(), "live while mirroring");
             assert!(self.services.contains_key(service), "{service} does not exist");
             let raised = self.plane.now().is_none_or(|served| *weight > served.weight(service));
+            if *weight > 0 && raised && !rescue && !giving_back {
+                assert_eq!(snapshot.selector_conflict, None, "{service} is raised in a conflict");
+            }
             if *weight > 0 && raised {
                 assert!(self.ready(service) > 0, "{service} has no ready endpoint");
                 let mirrors = self.plane.now().is_some_and(|served| served.mirror.is_some());
@@ -41,10 +44,13 @@ impl World {
             let may = life.is_some_and(|life| life.grant == Grant::Shadow && life.revision.name == *service);
             let goes_on = self.plane.now().is_some_and(|served| served.mirror == next.mirror);
             assert!(may || goes_on, "{service} is mirrored to without a grant");
+            let alone = snapshot.selector_conflict.is_none();
+            assert!(alone || goes_on, "{service} is mirrored to in a conflict");
         }
         let promoted = life.is_some_and(|life| life.grant == Grant::Promotion && life.revision.name == champion);
         let served = self.plane.now().map_or(0, |served| served.weight(&champion));
         if promoted && served < 100 && next.weight(&champion) == 100 {
+            assert_eq!(snapshot.selector_conflict, None, "promoted in a conflict");
             let former = life.and_then(|life| life.former_champion.as_ref()).unwrap();
             assert!(
                 self.ready(&champion) >= self.ready(&former.name),
