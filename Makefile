@@ -20,12 +20,16 @@ demo-down: cluster-down ## Remove all of it, routes included
 ##@ Tests
 
 .PHONY: test
-test: setup setup-control-plane ## Everything (15 minutes more on the first run, which builds Kubernetes)
+test: setup setup-control-plane setup-faults ## Everything (15 minutes more on the first run, which builds Kubernetes)
 	@tests/run.sh
 
 .PHONY: test-unit
 test-unit: ## Tests that need nothing but Rust
 	@tests/run.sh unit
+
+.PHONY: test-faults
+test-faults: setup-faults ## The ledger under failing system calls and kills (strace)
+	@tests/run.sh faults
 
 .PHONY: test-api
 test-api: setup-control-plane ## Tests on a real API server, without root
@@ -70,6 +74,10 @@ setup: ## Install the Debian packages that are missing (as root), or say which
 .PHONY: setup-control-plane
 setup-control-plane:
 	@$(CLUSTER)/setup.sh control-plane
+
+.PHONY: setup-faults
+setup-faults:
+	@$(CLUSTER)/setup.sh faults
 
 .PHONY: preflight
 preflight: ## What is missing for a cluster on this machine, and what is in the way

@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/cluster/lib/all.sh"
 . "$CLUSTER_DIR/lib/go.sh"
 
-SUITES=(lint unit api e2e crosscheck strangers)
+SUITES=(lint unit faults api e2e crosscheck strangers)
 TEST_LOGS=$REPOSITORY/target/test-logs
 PASSED=0
 FAILED=0
@@ -41,12 +41,14 @@ suite_unit() {
     set -e
     cargo test --locked --workspace --exclude penin-tests --no-fail-fast
     cargo test --locked --package penin-tests --lib --no-fail-fast
-    if command -v strace >/dev/null; then
-        cargo build --locked --package penin-ledger --example scripted
-        cargo test --locked --package penin-ledger --test faults --test queue --no-fail-fast -- --ignored
-    else
-        echo "strace is not installed: the ledger's faults and flushes are not tried"
-    fi
+}
+
+# The ledger while system calls fail, or are the last thing that its process does.
+suite_faults() {
+    set -e
+    need_command strace "the suite faults"
+    cargo build --locked --package penin-ledger --example scripted
+    cargo test --locked --package penin-ledger --test faults --test queue --no-fail-fast -- --ignored
 }
 
 # test_targets e2e|other: options that name the integration tests in tests/tests

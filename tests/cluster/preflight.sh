@@ -191,6 +191,8 @@ main() {
         control-plane)
             check_memory 1024
             check_loopback ;;
+        faults)
+            need_command strace strace ;;
     esac
     if [ -n "$only_packages" ]; then
         ((${#PACKAGES[@]} == 0)) || printf '%s\n' "${PACKAGES[@]}" | sort -u
@@ -200,6 +202,6 @@ main() {
 }
 
 case ${1-} in
-    "" | --packages | node | kind | control-plane) main "$@" ;;
+    "" | --packages | node | kind | control-plane | faults) main "$@" ;;
     *) fail "no mode is called '$1'" "node, kind or control-plane" ;;
 esac

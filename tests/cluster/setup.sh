@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that a mode lacks: setup.sh [node|kind|control-plane]
+# Installs the Debian packages that a mode lacks: setup.sh [node|kind|control-plane|faults]
 # A service that the installation starts is stopped again: the cluster runs its own containerd.
 set -euo pipefail
 . "$(dirname -- "${BASH_SOURCE[0]}")/lib/all.sh"

@@ -307,7 +307,7 @@ mod tests {
             let set = [
                 format!("ConditionType::{type_}"),
                 format!("Finding::new({type_}"),
-                format!("passed({type_}"),
+                format!("reached({type_}"),
             ];
             let set = set.iter().any(|whole| says(whole));
             let summary = ["Ready", "Reconciling", "Stalled"].contains(&type_.as_str());
