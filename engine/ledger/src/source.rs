@@ -183,7 +183,7 @@ impl Source {
     /// Positions of the key rotations, by claim of the database's columns or by the key ids of the envelopes.
     pub(crate) fn rotations(&self) -> Result<Vec<u64>, ReadError> {
         match &self.from {
-            From::Database(store) => Ok(store.of_kind(Kind::KeyRotate.as_str())?),
+            From::Database(store) => Ok(store.rotations()?),
             From::Files => {
                 let mut rotations = Vec::new();
                 let mut last: Option<Vec<u8>> = None;

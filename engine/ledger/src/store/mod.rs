@@ -268,12 +268,13 @@ impl Store {
         Ok(seqs?.into_iter().map(i64::cast_unsigned).collect())
     }
 
-    /// Positions of the entries whose `kind` column says so, in order.
-    pub fn of_kind(&self, kind: &str) -> Result<Vec<u64>, StoreError> {
+    /// Positions of the entries whose `kind` column says that keys change, in order.
+    pub fn rotations(&self) -> Result<Vec<u64>, StoreError> {
+        // Literally as in the index, or it is not used.
         let mut statement = self
             .connection
-            .prepare_cached("SELECT seq FROM entries WHERE kind = ?1 ORDER BY seq")?;
-        let rows = statement.query_map([kind], |row| row.get::<_, i64>(0))?;
+            .prepare_cached("SELECT seq FROM entries WHERE kind = 'KEY_ROTATE' ORDER BY seq")?;
+        let rows = statement.query_map([], |row| row.get::<_, i64>(0))?;
         let seqs: Result<Vec<i64>, _> = rows.collect();
         Ok(seqs?.into_iter().map(i64::cast_unsigned).collect())
     }

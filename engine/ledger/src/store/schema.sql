@@ -10,6 +10,8 @@ CREATE TABLE entries (
     entry   BLOB    NOT NULL CHECK (length(entry) BETWEEN 1 AND 65535)
 ) STRICT;
 CREATE INDEX entries_by_cycle ON entries (cycle, seq) WHERE cycle <> '';
+-- An auditor looks for these before anything else, and would read every page for them.
+CREATE INDEX entries_of_rotations ON entries (seq) WHERE kind = 'KEY_ROTATE';
 CREATE TABLE blobs (
     digest  BLOB NOT NULL PRIMARY KEY CHECK (length(digest) = 32),
     content BLOB NOT NULL
