@@ -3,7 +3,7 @@
 //! A rollback is never held up by the ledger. Its entry is kept in a side file, flushed, and appended when the
 //! ledger is well; when not even the side file can be written it is kept in memory, and counted.
 //!
-//! What waits when a generation is archived is recorded by the next one: see [`RollbackQueue::inherit`].
+//! What waits when a generation is archived is recorded by the next one: see `inherit`.
 
 use std::collections::{HashSet, VecDeque};
 use std::fs::{self, File};
