@@ -9,7 +9,7 @@ use penin_api::values::Percent;
 use penin_operator::adapters::traffic::{LiveWeight, MirrorPercent, ShareCounts, ShareVerdict, Split, assess};
 use penin_tests::cluster::wait_until;
 use tokio::time::sleep;
-use traffic::Lab;
+use traffic::{Lab, Player};
 
 fn staged(lab: &Lab) -> Split {
     Split::Staged {
@@ -80,27 +80,51 @@ async fn without_the_warm_rule_requests_are_lost() {
     );
 }
 
+/// A gateway accepts a route some time before its proxy serves it, on a busy machine seconds before. A wrong share stays
+/// wrong however often it is measured.
+async fn comes_to(lab: &Lab, player: &Player, weight: u8, enough: u64) {
+    let share = format!("{weight} % to be served");
+    wait_until(&share, Duration::from_secs(60), || async {
+        match lab.share(player, weight, enough).await {
+            ShareVerdict::Inside(_) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await
+    .unwrap();
+}
+
+/// Pods count live requests and copies alike: the difference of both sides is the copies' share.
+async fn copies(lab: &Lab) -> ShareVerdict {
+    let (live, copied) = (lab.served(&lab.old).await, lab.served(&lab.new).await);
+    wait_until("enough requests", Duration::from_secs(60), || async {
+        let counted = lab.served(&lab.old).await - live;
+        if counted >= 2_000 { Ok(()) } else { Err(counted) }
+    })
+    .await
+    .unwrap();
+    let (live, copied) = (lab.served(&lab.old).await - live, lab.served(&lab.new).await - copied);
+    assess(Percent::saturating(20), ShareCounts::new(copied, live).unwrap(), 1_000)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_served_share_is_the_written_one() {
     let mut lab = Lab::new("shares", true).await;
     let player = lab.play(&[], &[]).await;
     let (old, new) = (lab.old.clone(), lab.new.clone());
-    let is_inside = |verdict: ShareVerdict, what: &str| {
-        assert!(matches!(verdict, ShareVerdict::Inside(_)), "{what}: {verdict:?}");
-    };
     lab.to(live(&lab, 1)).await;
-    is_inside(lab.share(&player, 1, 2_000).await, "1 %");
+    comes_to(&lab, &player, 1, 2_000).await;
     lab.to(live(&lab, 5)).await;
-    is_inside(lab.share(&player, 5, 2_000).await, "5 %");
+    comes_to(&lab, &player, 5, 2_000).await;
     let wrong = lab.share(&player, 1, 4_000).await;
     assert!(
         matches!(wrong, ShareVerdict::Outside(_)),
         "5 % served and 1 % written: {wrong:?}"
     );
     lab.move_to_champion(&new, Split::Watching { previous: old }).await;
-    is_inside(lab.share(&player, 100, 1_000).await, "all");
+    comes_to(&lab, &player, 100, 1_000).await;
     lab.to(staged(&lab)).await;
-    is_inside(lab.share(&player, 0, 1_000).await, "none");
+    comes_to(&lab, &player, 0, 1_000).await;
     let report = player.stop().await;
     assert_eq!(report.failed, 0, "{:?}", report.failures);
 }
@@ -110,22 +134,28 @@ async fn mirrored_requests_come_in_the_asked_share_and_end() {
     let mut lab = Lab::new("mirror", true).await;
     let player = lab.play(&[], &[]).await;
     lab.to(mirroring(&lab, 20)).await;
-    // Pods count live requests and copies alike: the difference of both sides is the copies' share.
-    let (live, copied) = (lab.served(&lab.old).await, lab.served(&lab.new).await);
-    wait_until("enough requests", Duration::from_secs(60), || async {
-        let counted = lab.served(&lab.old).await - live;
-        if counted >= 2_000 { Ok(()) } else { Err(counted) }
+    wait_until("20 % to be copied", Duration::from_secs(60), || async {
+        match copies(&lab).await {
+            ShareVerdict::Inside(_) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
     })
     .await
     .unwrap();
-    let (live, copied) = (lab.served(&lab.old).await - live, lab.served(&lab.new).await - copied);
-    let verdict = assess(Percent::saturating(20), ShareCounts::new(copied, live).unwrap(), 1_000);
-    assert!(matches!(verdict, ShareVerdict::Inside(_)), "{verdict:?}");
 
     lab.to(staged(&lab)).await;
-    let after = lab.served(&lab.new).await;
-    sleep(Duration::from_secs(2)).await;
-    assert_eq!(lab.served(&lab.new).await, after, "the mirror is off");
+    wait_until("the mirror to be off", Duration::from_secs(60), || async {
+        let before = lab.served(&lab.new).await;
+        sleep(Duration::from_secs(2)).await;
+        let copied = lab.served(&lab.new).await - before;
+        if copied == 0 {
+            Ok(())
+        } else {
+            Err(format!("{copied} copies in 2 s"))
+        }
+    })
+    .await
+    .unwrap();
     let report = player.stop().await;
     assert_eq!(report.failed, 0, "{:?}", report.failures);
     assert!(
