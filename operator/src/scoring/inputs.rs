@@ -1,5 +1,5 @@
 //! From evidence to the inputs of the engine. Every input names its source; the table with all of them is
-//! `docs/inputs.md`.
+//! `docs/architecture.md`.
 //!
 //! χ is the revision that is judged, κ the one that it is compared with, both in the same windows. After a promotion κ
 //! has no traffic, so its values are those that were frozen with the decision ([`Evidence::with_reference`]).
