@@ -91,10 +91,10 @@ bring_up() {
     read -r -a ports < <(free_ports 2)
     make_pki "${ports[0]}"
     start_all "${ports[@]}"
-    STEP_HINT="read $LOGS" wait_until "the API server is ready" 60 answers
+    STEP_HINT="read $LOGS" wait_until "the API server is ready" 180 answers
     # The last sign that the controllers work.
     STEP_HINT="read $LOGS/kube-controller-manager.log" \
-        wait_until "the default service account exists" 60 kubectl get serviceaccount default
+        wait_until "the default service account exists" 180 kubectl get serviceaccount default
     require_running kube-controller-manager
     touch "$STATE/ready"
     say "control plane '$1' is up at 127.0.0.1:${ports[0]}"
