@@ -273,6 +273,23 @@ fn a_copy_without_its_tail_is_incomplete_and_one_with_an_altered_file_tampered()
         };
         assert_eq!(report.verdict, expected, "{path}: {report:?}");
     }
+    // What stands behind the last entry, or is missing at the end, is as wrong as what differs.
+    for path in ["tile/entries/000", "tile/entries/001.p/44", "tile/0/000"] {
+        for more in [true, false] {
+            let broken = tempdir().unwrap();
+            copy(dir.path(), broken.path());
+            let file = broken.path().join(path);
+            let mut bytes = fs::read(&file).unwrap();
+            if more {
+                bytes.push(0);
+            } else {
+                bytes.pop();
+            }
+            fs::write(file, bytes).unwrap();
+            let report = check(broken.path(), &head);
+            assert_eq!(report.verdict, Verdict::Tampered, "{path}, {more}: {report:?}");
+        }
+    }
 }
 
 #[test]

@@ -229,6 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn an_integer_has_one_spelling() {
+        for value in [0, 7, 10, u64::MAX] {
+            assert_eq!(integer(&value.to_string()), Some(value));
+            assert_eq!(
+                leading_integer(format!("{value}\"x").as_bytes()),
+                Some((value, &b"\"x"[..]))
+            );
+        }
+        for bad in ["", "00", "01", "+1", "-1", " 1", "1 ", "1a", "18446744073709551616"] {
+            assert_eq!(integer(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
     fn an_entry_decodes_to_its_draft_and_is_canonical() {
         let keys = Keys::generate([3; 64]);
         let position = Position {

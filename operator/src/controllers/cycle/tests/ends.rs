@@ -10,15 +10,6 @@ use super::objects;
 use super::world::{Gateway, Pods, World, replicas};
 use crate::controllers::cycle::book::Grant;
 
-fn in_canary() -> World {
-    let mut world = World::adopted();
-    world.challenge("better", "better");
-    world.run_until("live traffic", |world| {
-        world.deployments.len() == 2 && world.weight(&world.revision_of("better")) == 1
-    });
-    world
-}
-
 /// Nothing of the challenger is left in traffic and its pods are gone.
 fn assert_gone(world: &World, model: &str) {
     let revision = world.revision_of(model);
@@ -141,7 +132,7 @@ fn evidence_that_is_missing_never_raises_traffic_and_ends_each_stage_at_its_dead
 #[test]
 fn a_share_that_is_not_the_written_one_is_taken_back() {
     for skew in [0.0, 3.0] {
-        let mut world = in_canary();
+        let mut world = World::in_canary();
         world.source.skew = Some(skew);
         assert_eq!(world.run_to_end("better"), ChallengerPhase::RolledBack);
         let rollback = world.entries.iter().find(|entry| entry.0 == Kind::Rollback).unwrap();
@@ -227,7 +218,7 @@ fn an_abort_ends_a_life_in_every_stage_and_is_acknowledged_once() {
 
 #[test]
 fn a_challenger_that_is_deleted_in_flight_is_taken_back_before_it_disappears() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     world.delete_challenger("better");
     assert!(world.challengers.contains_key("better"), "the finalizer holds it");
     world.run_until("its end", |world| !world.challengers.contains_key("better"));
@@ -242,7 +233,7 @@ fn a_challenger_that_is_deleted_in_flight_is_taken_back_before_it_disappears() {
 
 #[test]
 fn a_challenger_whose_finalizer_was_torn_off_is_taken_back_all_the_same() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     world.challengers.clear();
     world.run_until("its end", |world| world.book().unwrap().life.is_none());
     assert_gone(&world, "better");
@@ -322,7 +313,7 @@ fn a_cycle_deleted_in_mid_canary_leaves_its_champion_serving_or_nothing_at_all()
 
 #[test]
 fn live_pods_that_disappear_are_taken_back_at_once() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     world.pods.insert("better".to_owned(), Pods::Broken("out of memory"));
     let lost = world.now;
     world.run_until("weight 0", |world| world.weight(&world.revision_of("better")) == 0);
@@ -332,7 +323,7 @@ fn live_pods_that_disappear_are_taken_back_at_once() {
 
 #[test]
 fn a_rollback_goes_to_whichever_side_can_answer() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     let (champion, challenger) = (world.champion(), world.revision_of("better"));
     world.pods.insert("champion".to_owned(), Pods::Broken("out of memory"));
     world.live_again();
@@ -348,7 +339,7 @@ fn a_rollback_goes_to_whichever_side_can_answer() {
 
 #[test]
 fn when_nobody_can_answer_traffic_stays_with_the_champion_and_the_cycle_says_so() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     for model in ["champion", "better"] {
         world.pods.insert(model.to_owned(), Pods::Broken("the node is gone"));
     }

@@ -10,15 +10,6 @@ use crate::controllers::cycle::book::Grant;
 
 const BAD: [LedgerMode; 3] = [LedgerMode::Broken, LedgerMode::Closed, LedgerMode::Slow];
 
-fn in_canary() -> World {
-    let mut world = World::adopted();
-    world.challenge("better", "better");
-    world.run_until("live traffic", |world| {
-        world.deployments.len() == 2 && world.weight(&world.revision_of("better")) == 1
-    });
-    world
-}
-
 #[test]
 fn nobody_is_started_without_a_ledger() {
     for mode in BAD {
@@ -74,7 +65,7 @@ fn a_withdrawal_goes_on_without_a_ledger_and_is_recorded_once_when_it_is_well() 
     ];
     for mode in [LedgerMode::Broken, LedgerMode::Slow, LedgerMode::Closed] {
         for (name, cause) in causes {
-            let mut world = in_canary();
+            let mut world = World::in_canary();
             world.ledger = mode;
             cause(&mut world);
             let revision = world.revision_of("better");
@@ -131,7 +122,7 @@ fn a_promotion_is_taken_back_without_a_ledger() {
 #[test]
 fn a_cycle_can_be_deleted_without_a_ledger() {
     for mode in [LedgerMode::Broken, LedgerMode::Closed] {
-        let mut world = in_canary();
+        let mut world = World::in_canary();
         let champion = world.champion();
         world.ledger = mode;
         world.delete_cycle();
@@ -148,7 +139,7 @@ fn a_cycle_can_be_deleted_without_a_ledger() {
 #[test]
 fn a_weight_that_somebody_raised_is_set_back_without_a_ledger() {
     for mode in [LedgerMode::Broken, LedgerMode::Closed] {
-        let mut world = in_canary();
+        let mut world = World::in_canary();
         world.ledger = mode;
         let challenger = world.revision_of("better");
         world.tamper_live(&challenger, 5);
@@ -159,7 +150,7 @@ fn a_weight_that_somebody_raised_is_set_back_without_a_ledger() {
 
 #[test]
 fn a_deleted_route_is_made_again_without_a_ledger_and_gives_the_challenger_nothing() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     world.ledger = LedgerMode::Broken;
     world.route = None;
     world.run_until("the route", |world| world.route.is_some());
@@ -169,7 +160,7 @@ fn a_deleted_route_is_made_again_without_a_ledger_and_gives_the_challenger_nothi
 
 #[test]
 fn a_queued_withdrawal_survives_a_restart() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     world.ledger = LedgerMode::Broken;
     world.abort("better", "stop");
     world.run_until("weight 0", |world| world.weight(&world.revision_of("better")) == 0);
@@ -186,7 +177,7 @@ fn a_queued_withdrawal_survives_a_restart() {
 
 #[test]
 fn a_status_that_knows_more_than_the_ledger_takes_traffic_away() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     let status = world.cycle.as_mut().unwrap().status.as_mut().unwrap();
     status.cycle = Some(penin_api::values::UnsignedString::from(99));
     assert_eq!(world.run_to_end("better"), ChallengerPhase::RolledBack);
@@ -196,7 +187,7 @@ fn a_status_that_knows_more_than_the_ledger_takes_traffic_away() {
 
 #[test]
 fn a_status_of_another_operator_is_refused_by_its_name() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     let status = world.cycle.as_mut().unwrap().status.as_mut().unwrap();
     status.cycle = Some(penin_api::values::UnsignedString::from(99));
     let ledger = status.ledger.as_mut().unwrap();

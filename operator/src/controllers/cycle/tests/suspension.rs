@@ -19,15 +19,6 @@ fn said(world: &World) -> Vec<bool> {
     overrides.filter_map(|entry| entry.1["suspended"].as_bool()).collect()
 }
 
-fn in_canary() -> World {
-    let mut world = World::adopted();
-    world.challenge("better", "better");
-    world.run_until("live traffic", |world| {
-        world.deployments.len() == 2 && world.weight(&world.revision_of("better")) == 1
-    });
-    world
-}
-
 #[test]
 fn a_suspension_and_its_end_are_one_entry_each() {
     let mut world = World::adopted();
@@ -52,7 +43,7 @@ fn a_suspension_and_its_end_are_one_entry_each() {
 
 #[test]
 fn a_suspension_in_a_life_names_it_and_ends_nothing() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     suspend(&mut world, true);
     world.run_until("the entry", |world| said(world) == [true]);
     let entry = world
@@ -72,7 +63,7 @@ fn a_suspension_in_a_life_names_it_and_ends_nothing() {
 #[test]
 fn a_process_that_is_killed_at_any_pass_records_a_suspension_once() {
     for cut in [Cut::BeforeAction, Cut::BeforeStatus] {
-        let mut whole = in_canary();
+        let mut whole = World::in_canary();
         suspend(&mut whole, true);
         for at in 0..12 {
             let mut world = whole.clone();
@@ -137,7 +128,7 @@ fn an_idle_cycle_that_is_suspended_without_a_ledger_says_so_soon_after_it_is_bac
 #[test]
 fn an_entry_that_is_not_taken_stands_before_nothing_that_takes_traffic_away() {
     for mode in [LedgerMode::Up, LedgerMode::Broken, LedgerMode::Slow] {
-        let mut world = in_canary();
+        let mut world = World::in_canary();
         let revision = world.revision_of("better");
         world.ledger = mode;
         suspend(&mut world, true);
@@ -155,7 +146,7 @@ fn an_entry_that_is_not_taken_stands_before_nothing_that_takes_traffic_away() {
 #[test]
 fn a_cycle_that_is_being_deleted_records_no_suspension() {
     // With a challenger whose last requests are being finished: there are passes that only wait.
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     suspend(&mut world, true);
     world.delete_cycle();
     world.run_until("the end of the cycle", |world| world.cycle.is_none());

@@ -22,15 +22,6 @@ fn orphaned() -> (World, String) {
     (world, champion)
 }
 
-fn in_canary() -> World {
-    let mut world = World::adopted();
-    world.challenge("better", "better");
-    world.run_until("live traffic", |world| {
-        world.deployments.len() == 2 && world.weight(&world.revision_of("better")) == 1
-    });
-    world
-}
-
 /// Everything that was served from a segment on went to one revision.
 fn assert_uninterrupted(world: &World, from: usize, champion: &str) {
     for segment in &world.plane.segments[from - 1..] {
@@ -164,7 +155,7 @@ fn a_lost_ledger_moves_no_traffic() {
 
 #[test]
 fn a_specification_that_cannot_be_read_gives_the_champion_everything_and_lets_it_outlive_the_cycle() {
-    let mut world = in_canary();
+    let mut world = World::in_canary();
     let (champion, challenger) = (world.champion(), world.revision_of("better"));
     world.edit_spec(|spec| spec["canary"]["steps"] = json!([]));
     world.run_until("weight 0", |world| world.weight(&challenger) == 0);
@@ -199,7 +190,7 @@ fn a_host_name_that_is_edited_without_a_ledger_is_served_and_gives_nobody_more()
     for mode in [LedgerMode::Broken, LedgerMode::Closed] {
         for stage in [None, Some(0), Some(1)] {
             let mut world = if stage == Some(1) {
-                in_canary()
+                World::in_canary()
             } else {
                 World::adopted()
             };

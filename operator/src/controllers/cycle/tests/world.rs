@@ -149,6 +149,16 @@ impl World {
         world
     }
 
+    /// With a Challenger `better` that answers the first per cent of live requests.
+    pub fn in_canary() -> Self {
+        let mut world = Self::adopted();
+        world.challenge("better", "better");
+        world.run_until("live traffic", |world| {
+            world.deployments.len() == 2 && world.weight(&world.revision_of("better")) == 1
+        });
+        world
+    }
+
     pub fn challenge(&mut self, name: &str, model: &str) {
         self.numbers += 1;
         let object = objects::challenger(name, model, self.numbers, self.now);
