@@ -230,6 +230,12 @@ fn first_difference(wanted: &HttpRouteSpec, found: &HttpRouteSpec) -> Drift {
     first.map_or(Drift::OtherFields, |(_, drift)| drift)
 }
 
+/// Whether any rule of the route copies requests.
+#[must_use]
+pub fn is_mirroring(route: &HttpRoute) -> bool {
+    route.spec.rules.iter().any(|rule| !mirrors(rule, true).is_empty())
+}
+
 /// The rule's mirrors, or its other filters.
 fn mirrors(rule: &HttpRouteRule, wanted: bool) -> Vec<&RouteFilter> {
     let filters = rule.filters.iter();

@@ -29,7 +29,7 @@ mod write;
 pub use acceptance::{Acceptance, acceptance, missing_backends};
 pub use conflicts::{Conflict, conflicts};
 pub use desired::{WARM_HEADER, desired, warm_token};
-pub use drift::{Drift, reduced, refitted};
+pub use drift::{Drift, is_mirroring, reduced, refitted};
 pub use intent::{LiveWeight, MirrorPercent, RouteIntent, Split, WarmToken};
 pub use observe::{RouteState, observe};
 pub use rollback::{Exposure, NoReadyChampion, Target, rollback_target};

@@ -35,10 +35,11 @@ pub fn advance(
         let champion = champion_after(snapshot, living).or_else(|| takeover::heir(snapshot));
         return deletion::advance(snapshot, Some(settings), None, champion, position, now);
     }
+    let position = seen_staged(snapshot, settings, living, position, now);
     let end = living.and_then(|candidate| end(snapshot, settings, candidate, now));
     let stray = living.is_none() && others(snapshot, None).is_some();
     if (end.is_some() || stray || is_above_written(snapshot, living))
-        && let Some(plan) = take_away(snapshot, settings, living, &position)
+        && let Some(plan) = take_away(snapshot, settings, living, &position, now)
     {
         return match end {
             Some(verdict) => plan.withdrawing(verdict),
@@ -136,37 +137,77 @@ fn is_above_written(snapshot: &Snapshot, living: Option<&Candidate>) -> bool {
     route::live_weights(snapshot).any(|(service, weight)| service == revision && weight > allowed)
 }
 
+/// Notes when the gateway was first seen to have accepted the route at weight 0.
+fn seen_staged(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    living: Option<&Candidate>,
+    position: Position,
+    now: Timestamp,
+) -> Position {
+    let challenger = living.and_then(|candidate| candidate.status.revision.as_deref());
+    match (champion_after(snapshot, living), challenger) {
+        (Some(champion), Some(challenger)) => {
+            let staged = Split::Staged {
+                challenger: challenger.to_owned(),
+            };
+            let intent = route::intent(snapshot, settings, champion, &staged);
+            route::noted(snapshot, &intent, position, now)
+        }
+        _ => position,
+    }
+}
+
+/// Who is in the route while a challenger that has a Service is taken back; None without one. A challenger answers in
+/// place of a champion that cannot, if it had live traffic and the mirror is known to be gone.
+fn who_answers(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    candidate: &Candidate,
+    champion: &str,
+    position: &Position,
+    now: Timestamp,
+) -> Option<Split> {
+    let challenger = candidate.status.revision.clone()?;
+    snapshot.revision(&challenger).service_uid.as_ref()?;
+    let exposure = if candidate.status.had_live_traffic {
+        Exposure::HadLive
+    } else {
+        Exposure::NeverLive
+    };
+    let ready = |name: &str| snapshot.revision(name).ready_endpoints;
+    let staged = Split::Staged {
+        challenger: challenger.clone(),
+    };
+    let Target::Challenger(because) = rollback_target(ready(champion), ready(&challenger), exposure) else {
+        return Some(staged);
+    };
+    let failed_over = Split::FailedOver {
+        challenger: challenger.clone(),
+        because,
+    };
+    let intent = |split: &Split| route::intent(snapshot, settings, champion, split);
+    let unmirrored = route::is_live(snapshot, &challenger)
+        || route::says(snapshot, &intent(&failed_over))
+        || route::is_settled(snapshot, settings, &intent(&staged), position, now);
+    Some(if unmirrored { failed_over } else { staged })
+}
+
 /// Weight 0 for everybody but the champion; None when the route says so already, or when nobody else can answer.
 fn take_away(
     snapshot: &Snapshot,
     settings: &Settings,
     living: Option<&Candidate>,
     position: &Position,
+    now: Timestamp,
 ) -> Option<Plan> {
     let champion = champion_after(snapshot, living)?;
-    let challenger = living.and_then(|candidate| candidate.status.revision.clone());
-    let split = match challenger {
-        Some(challenger) if snapshot.revision(&challenger).service_uid.is_some() => {
-            let exposure = match living {
-                Some(candidate) if candidate.status.had_live_traffic => Exposure::HadLive,
-                _ => Exposure::NeverLive,
-            };
-            let ready = |name: &str| snapshot.revision(name).ready_endpoints;
-            match rollback_target(ready(champion), ready(&challenger), exposure) {
-                Target::Challenger(because) => Split::FailedOver { challenger, because },
-                Target::Champion | Target::NoHealthyBackend => Split::Staged { challenger },
-            }
-        }
-        _ => Split::ChampionOnly,
-    };
+    let split = living
+        .and_then(|candidate| who_answers(snapshot, settings, candidate, champion, position, now))
+        .unwrap_or(Split::ChampionOnly);
     let intent = route::intent(snapshot, settings, champion, &split);
     let alone = route::intent(snapshot, settings, champion, &Split::ChampionOnly);
-    let says = |intent| {
-        matches!(
-            traffic::observe(intent, snapshot.route.as_ref()),
-            RouteState::Written { .. }
-        )
-    };
+    let says = |intent| route::says(snapshot, intent);
     let ours = matches!(
         traffic::observe(&intent, snapshot.route.as_ref()),
         RouteState::Drifted { .. }

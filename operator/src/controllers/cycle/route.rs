@@ -12,7 +12,7 @@ use super::position::Position;
 use super::records;
 use super::settings::Settings;
 use super::snapshot::Snapshot;
-use crate::adapters::traffic::{self, Acceptance, RouteIntent, RouteState, Split};
+use crate::adapters::traffic::{self, Acceptance, LiveWeight, RouteIntent, RouteState, Split};
 
 /// Whether a split gives or takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +50,14 @@ pub fn intent(snapshot: &Snapshot, settings: &Settings, champion: &str, split: &
 #[must_use]
 pub fn is_written(context: &Context<'_>, split: &Split) -> bool {
     let intent = intent(context.snapshot, context.settings, &context.book.champion.name, split);
-    matches!(
-        traffic::observe(&intent, context.snapshot.route.as_ref()),
-        RouteState::Written { .. }
-    )
+    says(context.snapshot, &intent)
+}
+
+/// Whether the route's object already says what `intent` says (accepted or not).
+#[must_use]
+pub fn says(snapshot: &Snapshot, intent: &RouteIntent) -> bool {
+    let state = traffic::observe(intent, snapshot.route.as_ref());
+    matches!(state, RouteState::Written { .. })
 }
 
 /// Brings a route back to the champion that somebody has deleted or changed; it never waits.
@@ -90,6 +94,44 @@ pub fn is_ours(context: &Context<'_>) -> bool {
 pub fn is_accepted(snapshot: &Snapshot) -> bool {
     let Some(route) = &snapshot.route else { return false };
     traffic::acceptance(route, route.metadata.generation.unwrap_or(0)) == Acceptance::Accepted
+}
+
+/// Whether every parent has accepted a route that gives `challenger` live requests and copies none. Such a route is
+/// written only after the mirror was seen to be gone.
+#[must_use]
+pub fn is_live(snapshot: &Snapshot, challenger: &str) -> bool {
+    let mirrors = snapshot.route.as_ref().is_some_and(traffic::is_mirroring);
+    let live = live_weights(snapshot).any(|(service, weight)| service == challenger && weight > 0);
+    live && !mirrors && is_accepted(snapshot)
+}
+
+/// Notes when the gateway was first seen to have accepted a route that says what `intent` says.
+#[must_use]
+pub fn noted(snapshot: &Snapshot, intent: &RouteIntent, position: Position, now: Timestamp) -> Position {
+    match traffic::observe(intent, snapshot.route.as_ref()) {
+        RouteState::Written {
+            generation,
+            acceptance: Acceptance::Accepted,
+        } => position.with_seen(&intent.split.to_string(), generation, now),
+        _ => position,
+    }
+}
+
+/// Whether the route says what `intent` says, and its settle time has passed.
+#[must_use]
+pub fn is_settled(
+    snapshot: &Snapshot,
+    settings: &Settings,
+    intent: &RouteIntent,
+    position: &Position,
+    now: Timestamp,
+) -> bool {
+    let state = traffic::observe(intent, snapshot.route.as_ref());
+    let RouteState::Written { generation, .. } = state else {
+        return false;
+    };
+    let seen = position.seen_since(&intent.split.to_string(), generation);
+    seen.is_some_and(|seen| now >= seen + span(settings.settle))
 }
 
 /// The write that brings the route to `split`.
@@ -204,21 +246,8 @@ fn hold<T>(
     let message = format!("{} {why}", intent.split);
     let limit = context.settings.stage_deadline(&context.life.grant);
     overdue(context, limit, reason, &message, &position)?;
-    let allowed = intent.weights();
-    let added = live_weights(context.snapshot).any(|(service, weight)| {
-        let allowed = allowed.iter().find(|(name, _)| *name == service);
-        service != intent.champion && weight > allowed.map_or(0, |(_, weight)| i32::from(weight.get()))
-    });
-    let life = context.life;
-    // A promotion whose effect was never seen is not begun here.
-    let unseen = life.former_champion.as_ref().filter(|_| !life.effect_recorded);
-    let safe = RouteIntent {
-        champion: unseen.map_or_else(|| intent.champion.clone(), |former| former.name.clone()),
-        split: Split::Staged {
-            challenger: life.revision.name.clone(),
-        },
-        ..intent.clone()
-    };
+    let safe = kept(context, intent);
+    let added = is_above(context, &safe, intent);
     let said = traffic::observe(&safe, context.snapshot.route.as_ref());
     // Without a route nobody is served.
     if (added || context.snapshot.route.is_none()) && !matches!(said, RouteState::Written { .. }) {
@@ -235,6 +264,37 @@ fn hold<T>(
         return ControlFlow::Break(Plan::write(step, REFITTED, write, position));
     }
     ControlFlow::Break(Plan::wait(step, reason, message, GLANCE * 4, position))
+}
+
+/// What a route that cannot be raised is set back to: a promotion whose effect was never seen is not begun here.
+fn kept(context: &Context<'_>, intent: &RouteIntent) -> RouteIntent {
+    let life = context.life;
+    let unseen = life.former_champion.as_ref().filter(|_| !life.effect_recorded);
+    RouteIntent {
+        champion: unseen.map_or_else(|| intent.champion.clone(), |former| former.name.clone()),
+        split: Split::Staged {
+            challenger: life.revision.name.clone(),
+        },
+        ..intent.clone()
+    }
+}
+
+/// Whether somebody else has given anybody but who serves in `safe` more than was granted, and `safe` can answer. A
+/// challenger whose promotion is held has its last step, or the whole of it already.
+fn is_above(context: &Context<'_>, safe: &RouteIntent, granted: &RouteIntent) -> bool {
+    let weights = granted.weights();
+    let is_allowed = |service: &str, weight: i32| {
+        let given = weights.iter().find(|(name, _)| *name == service);
+        let given = given.map_or(0, |(_, weight)| i32::from(weight.get()));
+        if service == granted.champion {
+            return weight == given || weight <= i32::from(LiveWeight::MAX);
+        }
+        weight <= given
+    };
+    let mut others = live_weights(context.snapshot).filter(|(service, _)| *service != safe.champion);
+    let ready = |name: &str| context.snapshot.revision(name).ready_endpoints;
+    let answers = safe.champion == granted.champion || ready(&safe.champion) > 0 || ready(&granted.champion) == 0;
+    answers && others.any(|(service, weight)| !is_allowed(service, weight))
 }
 
 /// Live weights as they stand in the route.

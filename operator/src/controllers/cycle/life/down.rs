@@ -142,7 +142,8 @@ fn taken_down(context: &Context<'_>, position: Position) -> Pass<Position> {
 }
 
 /// A champion without a ready endpoint cannot take the traffic back: while that lasts, a challenger that had live
-/// traffic and can answer does. Neither evidence nor the ledger is asked.
+/// traffic and can answer does. Neither evidence nor the ledger is asked; but a grant is not yet traffic, so the mirror
+/// is seen to be gone first.
 fn failed_over(context: &Context<'_>, challenger: &str, position: Position) -> Pass<Position> {
     let ready = |name: &str| context.snapshot.revision(name).ready_endpoints;
     let exposure = if context.life.had_live_traffic {
@@ -158,6 +159,13 @@ fn failed_over(context: &Context<'_>, challenger: &str, position: Position) -> P
         challenger: challenger.to_owned(),
         because,
     };
+    let mut position = position;
+    if !route::is_written(context, &split) && !route::is_live(context.snapshot, challenger) {
+        let staged = Split::Staged {
+            challenger: challenger.to_owned(),
+        };
+        (_, position) = route::settle(context, &staged, Direction::Down, Step::Withdrawing, position)?;
+    }
     let (_, position) = route::settle(context, &split, Direction::Down, Step::Withdrawing, position)?;
     let message = format!("Champion {champion} has no ready endpoint: {challenger} answers until it has one");
     ControlFlow::Break(Plan::wait(

@@ -159,3 +159,37 @@ proptest! {
         }
     }
 }
+
+/// Worlds that once broke a rule.
+#[test]
+fn worlds_that_broke_a_rule_once_keep_it() {
+    let worlds: [&[Event]; 2] = [
+        // The step is granted, the mirror's end is refused by the gateway, and the champion's pods are lost.
+        &[
+            Event::Passes(23),
+            Event::Gateway(Gateway::Refuses),
+            Event::Pods("champion", false),
+            Event::Passes(3),
+        ],
+        // The promotion is granted, the ledger is lost, and so are the pods of the former champion.
+        &[
+            Event::Passes(55),
+            Event::Killed(Cut::BeforeAction),
+            Event::Passes(10),
+            Event::Pods("champion", false),
+            Event::Ledger(LedgerMode::Broken),
+            Event::Passes(1),
+        ],
+    ];
+    for events in worlds {
+        let mut world = World::adopted();
+        world.challenge("c", "better");
+        for event in events {
+            happen(&mut world, event);
+        }
+        heal(&mut world, false);
+        world.run_until("an end", |world| {
+            world.phase("c").is_some_and(ChallengerPhase::is_final) && world.book().unwrap().life.is_none()
+        });
+    }
+}

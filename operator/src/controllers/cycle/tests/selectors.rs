@@ -237,23 +237,20 @@ fn pods_that_were_granted_are_not_started_in_a_conflict_and_the_progress_deadlin
 #[test]
 fn a_weight_that_was_granted_is_not_written_in_a_conflict() {
     type Granted = fn(&World) -> bool;
-    let grants: [(&str, Granted, i32, i32); 3] = [
+    let grants: [(&str, Granted, i32); 3] = [
         (
             "step 1",
             |world| matches!(world.grant(), Some(Grant::Step { index: 0, .. })),
-            0,
             0,
         ),
         (
             "step 2",
             |world| matches!(world.grant(), Some(Grant::Step { index: 1, .. })),
             1,
-            1,
         ),
-        // A promotion that was not begun is no share to be kept.
-        ("all traffic", |world| world.grant() == Some(Grant::Promotion), 5, 0),
+        ("all traffic", |world| world.grant() == Some(Grant::Promotion), 5),
     ];
-    for (name, granted, before, held) in grants {
+    for (name, granted, before) in grants {
         let mut world = patient();
         world.challenge("better", "better");
         world.run_until(name, |world| world.deployments.len() == 2 && granted(world));
@@ -261,7 +258,7 @@ fn a_weight_that_was_granted_is_not_written_in_a_conflict() {
         assert_eq!(world.weight(&revision), before, "{name}");
         conflicts(&mut world);
         world.run_for(Duration::from_secs(20));
-        assert_eq!(world.weight(&revision), held, "{name}");
+        assert_eq!(world.weight(&revision), before, "{name}");
         assert!(world.reason("better").starts_with("SelectorConflict: "), "{name}");
         world.foreign_services.clear();
         assert_eq!(world.run_to_end("better"), ChallengerPhase::Promoted, "{name}");
