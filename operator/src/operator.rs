@@ -19,6 +19,7 @@ use crate::runtime::lease::{ClaimReader, Ended, LeaseKeeper, LeaseSettings};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::{shutdown, telemetry};
 use crate::services::evidence::EvidenceService;
+use crate::services::keys::KeySource;
 use crate::services::ledger::{LedgerService, LedgerSettings};
 use crate::services::ledger_http::LedgerFiles;
 use crate::services::opening::{anchor_of, directory_of, origin_of};
@@ -50,6 +51,9 @@ pub struct Arguments {
     /// Which generation of the ledger takes entries. A higher number than before archives the one before it.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9_999))]
     pub ledger_generation: u32,
+    /// Directory in which the Secrets with signing keys are mounted, each under its name.
+    #[arg(long, default_value = "/etc/penin/keys")]
+    pub signing_key_dir: PathBuf,
     /// Secret with the ledger's signing keys. Made when the ledger is new.
     #[arg(long, default_value = "penin-ledger-keys")]
     pub signing_key_secret: String,
@@ -211,14 +215,15 @@ async fn lead(
     };
     shared.metrics.leads(true);
     tracing::info!(epoch, "Leading");
+    let keys = |secret: &str| KeySource::new(&arguments.signing_key_dir, secret);
     let settings = LedgerSettings {
         directory: arguments.ledger_dir.clone(),
         origin: arguments.ledger_origin.clone(),
         namespace: arguments.namespace.clone(),
         anchor: arguments.ledger_anchor.clone(),
         generation: arguments.ledger_generation,
-        signing_key_secret: arguments.signing_key_secret.clone(),
-        former_signing_key_secret: arguments.former_signing_key_secret.clone(),
+        signing_keys: keys(&arguments.signing_key_secret),
+        former_signing_keys: arguments.former_signing_key_secret.as_deref().map(keys),
         holder,
         any_filesystem: arguments.ledger_any_filesystem,
     };

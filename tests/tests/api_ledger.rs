@@ -25,9 +25,10 @@ use penin_ledger::{
 };
 use penin_operator::runtime::clock::SystemClock;
 use penin_operator::runtime::metrics::Metrics;
+use penin_operator::services::keys::KeySource;
 use penin_operator::services::ledger::{LedgerService, LedgerSettings};
 use penin_operator::services::policy;
-use penin_tests::cluster::{Cluster, TestNamespace, wait_until};
+use penin_tests::cluster::{Cluster, TestNamespace, mount_secrets, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -98,17 +99,28 @@ impl Operator<'_> {
         self.folder.path().join(name)
     }
 
+    fn mounts(&self) -> PathBuf {
+        self.folder.path().join("keys")
+    }
+
+    /// Mounts Secrets as they are now, as for a new pod.
+    async fn mount(&self) {
+        mount_secrets(&self.namespace.api(), &self.mounts()).await.unwrap();
+    }
+
     /// Starts a process; it may not be able to open the ledger.
     fn start(&mut self, generation: u32, secret: &str, former: Option<&str>) -> Running {
         self.epoch += 1;
+        let mounts = self.mounts();
+        let keys = |name: &str| KeySource::new(&mounts, name);
         let settings = LedgerSettings {
             directory: self.directory(1),
             origin: ORIGIN.to_owned(),
             namespace: self.namespace.name().to_owned(),
             anchor: "operator".to_owned(),
             generation,
-            signing_key_secret: secret.to_owned(),
-            former_signing_key_secret: former.map(str::to_owned),
+            signing_keys: keys(secret),
+            former_signing_keys: former.map(keys),
             holder: format!("process {}", self.epoch),
             any_filesystem: true,
         };
@@ -125,6 +137,7 @@ impl Operator<'_> {
 
     /// Starts a process that opens the ledger.
     async fn open(&mut self, generation: u32, secret: &str, former: Option<&str>) -> Running {
+        self.mount().await;
         let running = self.start(generation, secret, former);
         wait_until("the ledger to open", PATIENCE, || async {
             running.service.problem().map_or(Ok(()), Err)
@@ -136,6 +149,7 @@ impl Operator<'_> {
 
     /// Why a process does not open the ledger; it is ended.
     async fn refusal(&mut self, generation: u32, secret: &str, former: Option<&str>) -> String {
+        self.mount().await;
         let running = self.start(generation, secret, former);
         let problem = wait_until("a refusal", PATIENCE, || async {
             let problem = running.service.problem();
@@ -178,18 +192,20 @@ impl Operator<'_> {
     /// Makes a Secret as a person does who wants other keys.
     async fn make_secret(&self, name: &str, seed: u8) {
         let (log, attestation) = Keys::generate([seed; 64]).to_pkcs8_pem().unwrap();
+        let files = [("log.pem", log.as_bytes()), ("attestation.pem", attestation.as_bytes())];
+        self.make_secret_of(name, &files).await;
+    }
+
+    async fn make_secret_of(&self, name: &str, files: &[(&str, &[u8])]) {
+        let data = files
+            .iter()
+            .map(|(key, bytes)| ((*key).to_owned(), ByteString(bytes.to_vec())));
         let secret = Secret {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
                 ..ObjectMeta::default()
             },
-            data: Some(BTreeMap::from([
-                ("log.pem".to_owned(), ByteString(log.as_bytes().to_vec())),
-                (
-                    "attestation.pem".to_owned(),
-                    ByteString(attestation.as_bytes().to_vec()),
-                ),
-            ])),
+            data: Some(data.collect()),
             ..Secret::default()
         };
         let secrets = self.namespace.api::<Secret>();
@@ -223,6 +239,7 @@ async fn keys_are_rotated_and_a_generation_is_archived() {
 
     // A new ledger makes its keys and publishes what verifiers need.
     let running = operator.open(1, "first", None).await;
+    assert!(!operator.mounts().join("first").exists(), "no kubelet was there yet");
     let secret: Secret = namespace.api().get("first").await.unwrap();
     assert_eq!((secret.immutable, secret.data.unwrap().len()), (Some(true), 2));
     assert_eq!(running.append(1).await, 1);
@@ -234,9 +251,17 @@ async fn keys_are_rotated_and_a_generation_is_archived() {
 
     // Keys that are not there yet: the former ones go on signing.
     let running = operator.open(1, "second", Some("first")).await;
-    let entry = running.append(2).await;
+    running.append(2).await;
     assert_eq!(operator.published("operator-policy", 1).await, before);
     running.end().await;
+
+    // Half a pair is none either.
+    operator.make_secret_of("half", &[("log.pem", b"no key")]).await;
+    let running = operator.open(1, "half", Some("first")).await;
+    let entry = running.append(2).await;
+    running.end().await;
+    let refusal = operator.refusal(1, "half", None).await;
+    assert!(refusal.contains("attestation.pem is missing"), "{refusal}");
 
     // They are there: rotated by the start, and published beside the policy, which stays.
     operator.make_secret("second", 2).await;
@@ -351,4 +376,37 @@ async fn the_policy_is_kept_in_step_and_never_exchanged() {
     let data = policy::data(ORIGIN, &[(0, first)]).unwrap();
     let refusal = policy::publish(&cluster.client(), "no-such-namespace", "policy", data).await;
     assert!(refusal.unwrap_err().contains("no-such-namespace"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_exist_and_are_not_mounted_are_waited_for() {
+    let cluster = cluster().await;
+    let namespace = cluster.namespace("keys").await.unwrap();
+    let mut operator = Operator {
+        namespace: &namespace,
+        client: cluster.client(),
+        folder: tempfile::tempdir().unwrap(),
+        epoch: 0,
+    };
+    // As after a process that died once it had made the Secret, in a pod that does not have it yet.
+    operator.make_secret("keys", 7).await;
+    let running = operator.start(1, "keys", None);
+    let refused = wait_until("a refusal", PATIENCE, || async {
+        let problem = running.service.problem();
+        problem
+            .filter(|text| text.contains("Secret keys exists and is not mounted"))
+            .ok_or("not yet")
+    });
+    refused.await.unwrap();
+    assert!(!operator.directory(1).exists(), "no ledger begins with other keys");
+    operator.mount().await;
+    let opened = wait_until("the ledger to open", PATIENCE, || async {
+        running.service.problem().map_or(Ok(()), Err)
+    });
+    opened.await.unwrap();
+    assert_eq!(running.append(1).await, 1);
+    let published = operator.published("operator-policy", 1).await;
+    let expected = Keys::generate([7; 64]).verifiers();
+    assert_eq!(published["attestation.pub.pem"], expected.attestation.to_pem().unwrap());
+    running.end().await;
 }

@@ -181,11 +181,8 @@ fn rights_are_those_that_the_source_needs_and_no_others() {
                     .map(|field| strings(&rule[field]))
                     .concat();
                 assert!(!words.iter().any(|word| word.contains('*')), "{values:?}: {rule}");
-                let secrets = strings(&rule["resources"]).contains(&"secrets");
-                let reads = strings(&rule["verbs"]).iter().any(|verb| *verb != "create");
-                if secrets && reads {
-                    assert_eq!(strings(&rule["verbs"]), ["get"]);
-                    assert!(!strings(&rule["resourceNames"]).is_empty(), "{rule}");
+                if strings(&rule["resources"]).contains(&"secrets") {
+                    assert_eq!(strings(&rule["verbs"]), ["create"], "{rule}");
                 }
             }
         }
@@ -221,6 +218,29 @@ fn rights_are_those_that_the_source_needs_and_no_others() {
     );
 }
 
+/// The Secrets that a pod mounts where the operator looks for them: read-only, and not needed for it to start.
+fn mounted_secrets(pod: &Value) -> Vec<&str> {
+    let arguments = strings(&pod["containers"][0]["args"]);
+    let mut directory = arguments
+        .iter()
+        .filter_map(|text| text.strip_prefix("--signing-key-dir="));
+    let directory = directory.next().unwrap();
+    let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+    let volumes = pod["volumes"].as_array().unwrap();
+    let secrets = volumes.iter().filter(|volume| volume.get("secret").is_some());
+    secrets
+        .map(|volume| {
+            let name = volume["secret"]["secretName"].as_str().unwrap();
+            assert_eq!(volume["secret"]["optional"], true, "{volume}");
+            assert_eq!(volume["secret"]["defaultMode"], 0o440, "{volume}");
+            let mount = mounts.iter().find(|mount| mount["name"] == volume["name"]).unwrap();
+            assert_eq!(mount["mountPath"], format!("{directory}/{name}"));
+            assert_eq!(mount["readOnly"], true);
+            name
+        })
+        .collect()
+}
+
 #[test]
 fn new_keys_and_the_next_generation_bring_the_rights_that_they_need() {
     let helm = Helm::new();
@@ -232,12 +252,20 @@ fn new_keys_and_the_next_generation_bring_the_rights_that_they_need() {
     };
     let set = |names: &[&str]| -> BTreeSet<String> { names.iter().map(|name| (*name).to_owned()).collect() };
     let rotating = rendered("ledger.signingKeySecret=new,ledger.formerSigningKeySecret=old");
-    assert_eq!(named(&rotating, "secrets"), set(&["new", "old"]));
+    assert_eq!(
+        named(&rotating, "secrets"),
+        set(&[]),
+        "keys are mounted, never read from the API"
+    );
     let stateful = &find(&rotating, "StatefulSet", "penin-operator")["spec"]["template"]["spec"];
     let arguments = strings(&stateful["containers"][0]["args"]);
     for argument in ["--signing-key-secret=new", "--former-signing-key-secret=old"] {
         assert!(arguments.contains(&argument), "{arguments:?}");
     }
+    assert_eq!(mounted_secrets(stateful), ["new", "old"]);
+    let one = rendered("ledger.signingKeySecret=same,ledger.formerSigningKeySecret=same");
+    let stateful = &find(&one, "StatefulSet", "penin-operator")["spec"]["template"]["spec"];
+    assert_eq!(mounted_secrets(stateful), ["same"]);
     // The operator names anchors, policies and directories the same way; its own test has the same names.
     for (generation, anchors, policy) in [
         (1, set(&["penin-operator"]), "penin-operator-policy"),
@@ -333,6 +361,7 @@ async fn an_api_server_takes_all_of_it_and_grants_what_the_operator_needs() {
     }
     let forbidden = [
         ("", "secrets", "get", "some-secret"),
+        ("", "secrets", "get", "penin-ledger-keys"),
         ("", "secrets", "list", ""),
         ("", "pods", "list", ""),
         ("", "pods/exec", "create", ""),

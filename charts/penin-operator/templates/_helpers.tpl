@@ -69,3 +69,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $before := include "penin.generation" (dict "name" (include "penin.fullname" .) "number" (sub .Values.ledger.generation 1)) -}}
 {{- list $before (include "penin.anchor" .) | uniq | toJson -}}
 {{- end -}}
+
+{{/* The Secrets with signing keys, as a JSON list: the present one, and the former one while keys are rotated. */}}
+{{- define "penin.keySecrets" -}}
+{{- list .Values.ledger.signingKeySecret .Values.ledger.formerSigningKeySecret | compact | uniq | toJson -}}
+{{- end -}}

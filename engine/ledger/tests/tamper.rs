@@ -139,6 +139,7 @@ fn damage(shape: Shape) -> (Count, Count) {
         // Of the zeros that are written ahead a few stand for all.
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let length = bytes.len().min(used + 64);
+        println!("{shape:?}: {}, {length} of {} bytes", file.display(), bytes.len());
         for position in (0..length).step_by(stride(length)) {
             for flip in [true, false] {
                 let volume = tempdir().unwrap();

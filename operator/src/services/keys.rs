@@ -1,9 +1,12 @@
-//! The ledger's signing keys, in a Secret.
+//! The ledger's signing keys, in files that the kubelet mounts from a Secret.
 //!
-//! They are made once, when there is neither an entry nor an anchor: a ledger whose Secret is gone is refused, never
-//! given new keys. An existing Secret is used as it is.
+//! The operator has no right to read a Secret. It makes one, once, when there is neither an entry nor an anchor: a
+//! ledger whose keys are gone is refused, never given new ones. An existing Secret is used as it is.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::ByteString;
@@ -14,19 +17,52 @@ use penin_ledger::Keys;
 
 use crate::runtime::random;
 
-/// Key of the Secret that holds the checkpoint key, PKCS#8 PEM.
-const LOG_KEY: &str = "log.pem";
-/// Key of the Secret that holds the attestation key, PKCS#8 PEM.
-const ATTESTATION_KEY: &str = "attestation.pem";
+/// Key of the Secret, and name of the file, of the checkpoint key, PKCS#8 PEM.
+pub const LOG_KEY: &str = "log.pem";
+/// Key of the Secret, and name of the file, of the attestation key, PKCS#8 PEM.
+pub const ATTESTATION_KEY: &str = "attestation.pem";
 /// Longest time of one call.
 const CALL: Duration = Duration::from_secs(5);
+/// Longest file of a key, bytes: an Ed25519 key has some two hundred.
+const LONGEST: u64 = 16 * 1024;
+/// The API server's answer to a second object of one name.
+const CONFLICT: u16 = 409;
+
+/// Where the keys of one Secret are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySource {
+    /// Name of the Secret.
+    pub secret: String,
+    /// Directory at which the kubelet mounts it.
+    pub directory: PathBuf,
+}
+
+impl KeySource {
+    /// The keys of Secret `name`, mounted under its name in `directory`.
+    #[must_use]
+    pub fn new(directory: &Path, name: &str) -> Self {
+        Self {
+            secret: name.to_owned(),
+            directory: directory.join(name),
+        }
+    }
+}
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// The ledger exists and its Secret does not.
-    #[error("Secret {0} is gone, and the ledger has entries: put the Secret back; a ledger never gets new keys")]
-    Gone(String),
+    /// The ledger exists and its keys do not.
+    #[error(
+        "Secret {} is gone, or not mounted at {} yet, and the ledger has entries: put the Secret back, it is mounted \
+         within two minutes; a ledger never gets new keys", .0.secret, .0.directory.display()
+    )]
+    Gone(KeySource),
+    /// The Secret was made a moment ago, or while this pod runs.
+    #[error(
+        "Secret {} exists and is not mounted at {} yet: the kubelet does that within two minutes; if it does not, \
+         restart the pod", .0.secret, .0.directory.display()
+    )]
+    NotMounted(KeySource),
     /// The Secret does not hold two keys.
     #[error(
         "Secret {name}: {problem}; it needs {LOG_KEY} and {ATTESTATION_KEY}, two different Ed25519 keys in PKCS#8 PEM"
@@ -37,8 +73,11 @@ pub enum KeysError {
         /// What is wrong.
         problem: String,
     },
-    /// The API server did not answer.
-    #[error("Secret {name} cannot be read or written: {problem}")]
+    /// The API server did not make the Secret.
+    #[error(
+        "Secret {name} cannot be made: {problem}; make it yourself, or let the operator \
+         (ledger.createSigningKeySecret of the chart)"
+    )]
     Api {
         /// Name of the Secret.
         name: String,
@@ -50,18 +89,36 @@ pub enum KeysError {
     Entropy(#[from] random::NoEntropy),
 }
 
-/// The keys in Secret `name`; made there if it does not exist and `may_create`.
+/// The keys at `source`.
+///
+/// # Errors
+/// [`KeysError::Gone`] without any file, [`KeysError::Unusable`] with files that hold no two keys.
+pub fn load(source: &KeySource) -> Result<Keys, KeysError> {
+    let unusable = |problem: String| unusable(&source.secret, problem);
+    let read = |name: &str| read(&source.directory.join(name)).map_err(|error| unusable(format!("{name}: {error}")));
+    match (read(LOG_KEY)?, read(ATTESTATION_KEY)?) {
+        (None, None) => Err(KeysError::Gone(source.clone())),
+        (None, _) => Err(unusable(format!("{LOG_KEY} is missing"))),
+        (_, None) => Err(unusable(format!("{ATTESTATION_KEY} is missing"))),
+        (Some(log), Some(attestation)) => {
+            Keys::from_pkcs8_pem(&log, &attestation).map_err(|error| unusable(error.to_string()))
+        }
+    }
+}
+
+/// The keys at `source`; without any, new ones in a new Secret. For a ledger that has no entry and no anchor.
 ///
 /// # Errors
 /// [`KeysError`].
-pub async fn load(client: &Client, namespace: &str, name: &str, may_create: bool) -> Result<Keys, KeysError> {
-    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    if let Some(secret) = bounded(name, api.get_opt(name)).await? {
-        return parse(name, &secret.data.unwrap_or_default());
+pub async fn load_or_create(client: &Client, namespace: &str, source: &KeySource) -> Result<Keys, KeysError> {
+    match load(source) {
+        Err(KeysError::Gone(_)) => create(client, namespace, source).await,
+        loaded => loaded,
     }
-    if !may_create {
-        return Err(KeysError::Gone(name.to_owned()));
-    }
+}
+
+async fn create(client: &Client, namespace: &str, source: &KeySource) -> Result<Keys, KeysError> {
+    let name = &source.secret;
     let keys = Keys::generate(random::bytes()?);
     let (log, attestation) = keys.to_pkcs8_pem().map_err(|error| unusable(name, error.to_string()))?;
     let data = BTreeMap::from([
@@ -78,18 +135,31 @@ pub async fn load(client: &Client, namespace: &str, name: &str, may_create: bool
         type_: Some("penin.ai/ledger-keys".to_owned()),
         ..Secret::default()
     };
-    bounded(name, api.create(&PostParams::default(), &secret)).await?;
-    Ok(keys)
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let parameters = PostParams::default();
+    let problem = match tokio::time::timeout(CALL, api.create(&parameters, &secret)).await {
+        Ok(Ok(_)) => return Ok(keys),
+        Ok(Err(kube::Error::Api(status))) if status.code == CONFLICT => {
+            return Err(KeysError::NotMounted(source.clone()));
+        }
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    Err(KeysError::Api {
+        name: name.clone(),
+        problem,
+    })
 }
 
-fn parse(name: &str, data: &BTreeMap<String, ByteString>) -> Result<Keys, KeysError> {
-    let text = |key: &str| {
-        let bytes = data
-            .get(key)
-            .ok_or_else(|| unusable(name, format!("{key} is missing")))?;
-        std::str::from_utf8(&bytes.0).map_err(|_| unusable(name, format!("{key} is no text")))
+/// A file's text; None if there is no such file.
+fn read(path: &Path) -> std::io::Result<Option<String>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
     };
-    Keys::from_pkcs8_pem(text(LOG_KEY)?, text(ATTESTATION_KEY)?).map_err(|error| unusable(name, error.to_string()))
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text)?;
+    Ok(Some(text))
 }
 
 fn unusable(name: &str, problem: String) -> KeysError {
@@ -99,27 +169,48 @@ fn unusable(name: &str, problem: String) -> KeysError {
     }
 }
 
-async fn bounded<T>(name: &str, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, KeysError> {
-    let problem = match tokio::time::timeout(CALL, call).await {
-        Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
-    };
-    Err(KeysError::Api {
-        name: name.to_owned(),
-        problem,
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
+    fn source() -> (tempfile::TempDir, KeySource) {
+        let folder = tempfile::tempdir().unwrap();
+        let source = KeySource::new(folder.path(), "keys");
+        fs::create_dir(&source.directory).unwrap();
+        (folder, source)
+    }
+
     #[test]
-    fn a_secret_without_both_keys_is_refused_without_showing_what_it_holds() {
-        let data = BTreeMap::from([(LOG_KEY.to_owned(), ByteString(b"-----BEGIN hunter2".to_vec()))]);
-        let error = parse("keys", &data).unwrap_err().to_string();
-        assert!(error.contains(ATTESTATION_KEY) || error.contains(LOG_KEY), "{error}");
-        assert!(!error.contains("hunter2"), "{error}");
+    fn what_is_mounted_is_read() {
+        let (_folder, source) = source();
+        assert!(matches!(load(&source), Err(KeysError::Gone(_))), "nothing is mounted");
+        let keys = Keys::generate([7; 64]);
+        let (log, attestation) = keys.to_pkcs8_pem().unwrap();
+        fs::write(source.directory.join(LOG_KEY), log.as_bytes()).unwrap();
+        let error = load(&source).unwrap_err().to_string();
+        assert!(error.contains("attestation.pem is missing"), "{error}");
+        fs::write(source.directory.join(ATTESTATION_KEY), attestation.as_bytes()).unwrap();
+        assert_eq!(load(&source).unwrap().verifiers(), keys.verifiers());
+        // One key twice is no pair.
+        fs::write(source.directory.join(ATTESTATION_KEY), log.as_bytes()).unwrap();
+        assert!(matches!(load(&source), Err(KeysError::Unusable { .. })));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_showing_it() {
+        let (_folder, source) = source();
+        let long = "x".repeat(1 << 20);
+        for text in ["-----BEGIN hunter2", "hunter2", &format!("hunter2{long}")] {
+            for file in [LOG_KEY, ATTESTATION_KEY] {
+                fs::write(source.directory.join(file), text).unwrap();
+            }
+            let error = load(&source).unwrap_err().to_string();
+            assert!(error.starts_with("Secret keys: "), "{error}");
+            assert!(!error.contains("hunter2") && error.len() < 400, "{error}");
+        }
+        fs::write(source.directory.join(LOG_KEY), b"\xff\xfe").unwrap();
+        assert!(matches!(load(&source), Err(KeysError::Unusable { .. })));
     }
 }

@@ -12,9 +12,10 @@ use penin_ledger::entry::{Draft, DraftError};
 use penin_ledger::{AppendError as LedgerAppendError, Ledger, QueueError, Queued, RollbackQueue};
 use tokio_util::sync::CancellationToken;
 
+use super::keys::{self, KeySource};
 use super::opening::{self, Opened};
+use super::policy;
 use super::problem::Problem;
-use super::{keys, policy};
 use crate::controllers::cycle::snapshot::LedgerView;
 use crate::runtime::clock::Clock;
 use crate::runtime::metrics::Metrics;
@@ -37,10 +38,10 @@ pub struct LedgerSettings {
     pub anchor: String,
     /// Which generation takes entries, from 1. The one before is sealed and handed over when this one has not begun.
     pub generation: u32,
-    /// Name of the Secret with the signing keys.
-    pub signing_key_secret: String,
-    /// Name of the Secret with the keys before those: if they are in force, they are rotated.
-    pub former_signing_key_secret: Option<String>,
+    /// The signing keys.
+    pub signing_keys: KeySource,
+    /// The keys before those: if they are in force, they are rotated.
+    pub former_signing_keys: Option<KeySource>,
     /// Who writes: pod name and uid.
     pub holder: String,
     /// Accept a file system without lasting storage: tests only.
@@ -315,9 +316,9 @@ async fn rotate(
     clock: &dyn Clock,
     stop: &CancellationToken,
 ) {
-    let secret = &settings.signing_key_secret;
+    let secret = &settings.signing_keys.secret;
     loop {
-        match try_rotate(settings, client, ledger, clock).await {
+        match try_rotate(settings, ledger, clock).await {
             Ok(()) => {
                 tracing::info!(%secret, "The ledger's keys are rotated; the former Secret is not needed any more");
                 publish_policy(settings, client, ledger).await;
@@ -334,14 +335,11 @@ async fn rotate(
     }
 }
 
-async fn try_rotate(
-    settings: &LedgerSettings,
-    client: &Client,
-    ledger: &Ledger,
-    clock: &dyn Clock,
-) -> Result<(), String> {
-    let loaded = keys::load(client, &settings.namespace, &settings.signing_key_secret, false).await;
+async fn try_rotate(settings: &LedgerSettings, ledger: &Ledger, clock: &dyn Clock) -> Result<(), String> {
+    let source = settings.signing_keys.clone();
+    let loaded = tokio::task::spawn_blocking(move || keys::load(&source)).await;
     let keys = loaded.map_err(|error| error.to_string())?;
+    let keys = keys.map_err(|error| error.to_string())?;
     match ledger.rotate_keys(keys, clock.now().as_millisecond()).await {
         // Of an earlier try whose entry was written but not anchored in time.
         Ok(_) | Err(LedgerAppendError::Invalid(DraftError::KeysInForce)) => Ok(()),

@@ -12,7 +12,7 @@ use penin_ledger::{Anchor as _, Failure, Head, Keys, Ledger, Options, Reader, Re
 use tokio::runtime::Handle;
 
 use super::anchor::KubeAnchor;
-use super::keys::{self, KeysError};
+use super::keys::{self, KeySource, KeysError};
 use super::ledger::LedgerSettings;
 use super::problem::Problem;
 use crate::runtime::clock::Clock;
@@ -79,7 +79,7 @@ pub(super) struct Opened {
     pub former_keys: bool,
 }
 
-/// The keys of the settings' Secrets, as far as they exist.
+/// The keys of the settings' Secrets, as far as they are mounted.
 struct Keyring {
     current: Option<Keys>,
     former: Option<Keys>,
@@ -115,7 +115,7 @@ pub(super) async fn open(
     } else {
         let keyring = with.keyring(false).await?;
         let Some(current) = keyring.current.clone() else {
-            return Err(KeysError::Gone(settings.signing_key_secret.clone()).to_string().into());
+            return Err(KeysError::Gone(settings.signing_keys.clone()).to_string().into());
         };
         let handed = with.hand_over(generation - 1, &place, keyring, &current).await?;
         let keyring = Keyring {
@@ -153,14 +153,27 @@ impl Opener<'_> {
             Err(KeysError::Gone(_)) => Ok(None),
             Err(error) => Err(error.to_string()),
         };
-        let name = &settings.signing_key_secret;
-        let current = found(keys::load(self.client, &settings.namespace, name, may_create).await)?;
-        let former = match &settings.former_signing_key_secret {
-            Some(name) => found(keys::load(self.client, &settings.namespace, name, false).await)?,
+        let load = |source: &KeySource| {
+            let source = source.clone();
+            async move { blocking(move || Ok(keys::load(&source))).await }
+        };
+        let former = match &settings.former_signing_keys {
+            Some(former) => found(load(former).await?)?,
             None => None,
         };
+        let current = &settings.signing_keys;
+        let current = if may_create {
+            keys::load_or_create(self.client, &settings.namespace, current).await
+        } else {
+            load(current).await?
+        };
+        let current = match found(current) {
+            // The former ones go on; the rotation, which is tried again and again, says what is wrong.
+            Err(_) if former.is_some() => None,
+            current => current?,
+        };
         if current.is_none() && former.is_none() {
-            return Err(KeysError::Gone(name.clone()).to_string());
+            return Err(KeysError::Gone(settings.signing_keys.clone()).to_string());
         }
         Ok(Keyring { current, former })
     }
@@ -179,11 +192,7 @@ impl Opener<'_> {
             }
         }
         Err(mismatch.map_or_else(
-            || {
-                KeysError::Gone(self.settings.signing_key_secret.clone())
-                    .to_string()
-                    .into()
-            },
+            || KeysError::Gone(self.settings.signing_keys.clone()).to_string().into(),
             |failure| Problem::from(&failure),
         ))
     }
@@ -278,8 +287,8 @@ mod tests {
             namespace: "a".to_owned(),
             anchor: "b".to_owned(),
             generation: 1,
-            signing_key_secret: "keys".to_owned(),
-            former_signing_key_secret: None,
+            signing_keys: KeySource::new(Path::new("/etc/penin/keys"), "keys"),
+            former_signing_keys: None,
             holder: String::new(),
             any_filesystem: false,
         };

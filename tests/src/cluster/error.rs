@@ -1,5 +1,6 @@
 //! What can go wrong with a test cluster.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::wait::WaitError;
@@ -48,6 +49,14 @@ pub enum ClusterError {
     /// The API server refused something, or did not answer.
     #[error(transparent)]
     Kube(Box<kube::Error>),
+    /// Secrets could not be written to files.
+    #[error("Secrets cannot be mounted at {}: {source}", directory.display())]
+    Mount {
+        /// Where.
+        directory: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
     /// A document of a manifest is no object.
     #[error("document {position} of the manifest: {reason}")]
     Manifest {

@@ -23,6 +23,7 @@ mod error;
 mod manifests;
 mod namespace;
 mod scripts;
+mod secrets;
 mod wait;
 
 use std::{
@@ -43,6 +44,7 @@ use kube::{
 
 pub use error::ClusterError;
 pub use namespace::TestNamespace;
+pub use secrets::mount_secrets;
 pub use wait::{WaitError, wait_until};
 
 /// A first start builds every binary from source: fifteen minutes on two cores, twice that beside

@@ -29,6 +29,9 @@ use super::{ENVIRONMENT, prometheus};
 /// Far more than any life takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_mins(10);
 
+/// Where Secrets are mounted, in a shop's folder.
+const KEYS: &str = "keys";
+
 /// A running operator.
 pub struct Operator {
     child: Child,
@@ -71,14 +74,21 @@ impl Shop {
     pub async fn open(cluster: &Cluster, name: &str) -> Self {
         let namespace = cluster.namespace(name).await.unwrap();
         let clock = FastClock::starting_now();
-        let world = World::start(cluster.client(), namespace.name(), CYCLE, clock);
+        let folder = tempfile::tempdir().unwrap();
+        let world = World::start(
+            cluster.client(),
+            namespace.name(),
+            CYCLE,
+            clock,
+            folder.path().join(KEYS),
+        );
         let evidence = prometheus::start(Arc::clone(&world.plane)).await;
         let shop = Self {
             namespace,
             world,
             clock,
             client: cluster.client(),
-            folder: tempfile::tempdir().unwrap(),
+            folder,
             evidence,
         };
         shop.apply(&objects::target("champion")).await;
@@ -122,7 +132,7 @@ impl Shop {
             "arguments": [
                 "penin-operator", "--watch-namespace", namespace, "--namespace", namespace,
                 "--pod-name", name, "--pod-uid", "1", "--ledger-dir", self.ledger(), "--ledger-any-filesystem",
-                "--ledger-origin", format!("penin.ai/ledger/{namespace}/test"),
+                "--signing-key-dir", self.folder.path().join(KEYS), "--ledger-origin", format!("penin.ai/ledger/{namespace}/test"),
                 "--listen", "127.0.0.1:0", "--ledger-listen", "127.0.0.1:0", "--log", "info",
             ],
         });

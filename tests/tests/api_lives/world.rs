@@ -1,15 +1,18 @@
 //! What a cluster with nodes and a gateway would do in one namespace: pods become ready, routes are accepted and served.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt as _};
 use penin_api::foreign::HttpRoute;
 use penin_api::names::{LABEL_CYCLE, LABEL_REVISION};
+use penin_tests::cluster::mount_secrets;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -26,7 +29,8 @@ pub struct World {
 }
 
 impl World {
-    pub fn start(client: Client, namespace: &str, route: &str, clock: FastClock) -> Self {
+    /// Secrets are mounted at `keys`.
+    pub fn start(client: Client, namespace: &str, route: &str, clock: FastClock, keys: PathBuf) -> Self {
         let plane = Plane {
             namespace: namespace.to_owned(),
             route: route.to_owned(),
@@ -34,8 +38,10 @@ impl World {
         };
         let plane = Arc::new(Mutex::new(plane));
         let (shared, namespace) = (Arc::clone(&plane), namespace.to_owned());
+        let secrets = Api::<Secret>::namespaced(client.clone(), &namespace);
         let task = tokio::spawn(async move {
             loop {
+                let _ = mount_secrets(&secrets, &keys).await;
                 // What is gone or changed meanwhile is looked at again.
                 let _ = look(&client, &namespace, clock, &shared).await;
                 tokio::time::sleep(PAUSE).await;

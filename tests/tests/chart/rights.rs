@@ -126,7 +126,6 @@ pub const NEEDED: &[(&str, &str, &str, &[&str], Option<&str>)] = &[
         Some("penin-operator-policy"),
     ),
     ("Secret", "", "secrets", &["create"], Some("")),
-    ("Secret", "", "secrets", &["get"], Some("penin-ledger-keys")),
 ];
 
 /// [`NEEDED`] as single rights.
