@@ -33,7 +33,7 @@ pub mod verify;
 mod writer;
 
 pub use anchor::{Anchor, AnchorError, FileAnchor, Head, MemoryAnchor};
-pub use entry::{Blob, Body, CycleRef, Draft, Entry, Kind, StateUpdate, Subject};
+pub use entry::{Basis, Blob, Body, CycleRef, Draft, Entry, Kind, StateUpdate, Subject};
 pub use hash::Digest;
 pub use health::{Failure, Health, Reason};
 pub use keys::Keys;

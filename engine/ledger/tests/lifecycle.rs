@@ -14,7 +14,10 @@ use std::sync::{Arc, Barrier};
 
 use common::{copy, draft, keys, open, options, with_state};
 use penin_ledger::entry::DraftError;
-use penin_ledger::{Anchor, AnchorError, AppendError, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reader, Reason};
+use penin_ledger::{
+    Anchor, AnchorError, AppendError, Basis, Digest, Draft, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reader,
+    Reason, Ticket,
+};
 use tempfile::tempdir;
 
 fn kinds(dir: &std::path::Path) -> Vec<Kind> {
@@ -111,6 +114,48 @@ fn tickets_are_futures_and_a_full_queue_slows_but_loses_nothing() {
         .map(|ticket| block_on(ticket).unwrap().seq)
         .collect();
     assert_eq!(seqs.len(), 50);
+}
+
+#[test]
+fn a_draft_whose_basis_has_moved_is_refused_and_leaves_nothing() {
+    const KEY: &str = "engine/shop/ranker";
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    let on = |n: u64, before: Option<&Draft>| {
+        let mut draft = with_state(n);
+        draft.basis = vec![Basis {
+            key: KEY.into(),
+            sha256: before.map(|before| Digest::of(&before.state[0].value)),
+        }];
+        draft
+    };
+    let moved = |ticket: Ticket| match ticket.wait() {
+        Err(AppendError::StateMoved { key }) => assert_eq!(key, KEY),
+        other => panic!("{other:?}"),
+    };
+    let first = on(1, None);
+    // Three callers that have all read that there is nothing; they may be in one batch.
+    let tickets = [first.clone(), on(2, None), on(3, None)].map(|draft| ledger.append(draft));
+    let [one, two, three] = tickets;
+    assert_eq!(one.wait().unwrap().seq, 1);
+    moved(two);
+    moved(three);
+    moved(ledger.append(on(4, Some(&on(2, None)))));
+    let second = on(5, Some(&first));
+    assert_eq!(ledger.append(second.clone()).wait().unwrap().seq, 2);
+    // Also across a restart; and an emptied state counts as none.
+    ledger.close();
+    let ledger = open(dir.path(), anchor, 1).unwrap();
+    moved(ledger.append(on(6, Some(&first))));
+    let mut emptied = on(7, Some(&second));
+    emptied.state[0].value.clear();
+    ledger.append(emptied).wait().unwrap();
+    moved(ledger.append(on(8, Some(&second))));
+    ledger.append(on(9, None)).wait().unwrap();
+    // Who says nothing about it is not asked.
+    ledger.append(with_state(10)).wait().unwrap();
+    assert_eq!(ledger.state(KEY).unwrap().unwrap(), b"{\"cycle\":10}");
+    assert_eq!(ledger.head().size, 6);
 }
 
 /// The smallest executor: parks the thread until woken.

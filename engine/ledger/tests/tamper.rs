@@ -18,12 +18,11 @@ use common::{copy, keys, open, with_state};
 use penin_ledger::{Head, Kind, MemoryAnchor, Policy, Verdict, VerifyOptions, verify};
 use tempfile::tempdir;
 
-/// Every n-th byte of the files; every byte with the variable `PENIN_TAMPER_ALL`.
-fn stride(length: usize) -> usize {
-    if std::env::var_os("PENIN_TAMPER_ALL").is_some() {
-        1
-    } else {
-        (length / 60).max(1)
+/// Every n-th byte of the files; every byte for what the variable `PENIN_TAMPER_ALL` names: `flips`, `cuts` or both.
+fn stride(length: usize, what: &str) -> usize {
+    match std::env::var("PENIN_TAMPER_ALL") {
+        Ok(all) if all.contains(what) => 1,
+        _ => (length / 60).max(1),
     }
 }
 
@@ -139,9 +138,8 @@ fn damage(shape: Shape) -> (Count, Count) {
         // Of the zeros that are written ahead a few stand for all.
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let length = bytes.len().min(used + 64);
-        println!("{shape:?}: {}, {length} of {} bytes", file.display(), bytes.len());
-        for position in (0..length).step_by(stride(length)) {
-            for flip in [true, false] {
+        for (flip, name) in [(true, "flips"), (false, "cuts")] {
+            for position in (0..length).step_by(stride(length, name)) {
                 let volume = tempdir().unwrap();
                 copy(original.path(), volume.path());
                 let _ = fs::remove_file(volume.path().join("ledger.db-shm"));
@@ -156,6 +154,7 @@ fn damage(shape: Shape) -> (Count, Count) {
                 let count = if flip { &mut flips } else { &mut cuts };
                 outcome(volume.path(), &head, &entries, &what, count);
             }
+            println!("{shape:?}: {} of {length} bytes, {name} done", file.display());
         }
     }
     println!("{shape:?} flips: {flips:?}\n{shape:?} cuts: {cuts:?}");

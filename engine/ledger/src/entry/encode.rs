@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Draft, Kind, MAX_BLOB, MAX_ENTRY, MAX_INLINE_BODY, MAX_NAME, MAX_REFERENCES, PREDICATE_TYPE, Predicate,
+    Basis, Draft, Kind, MAX_BLOB, MAX_ENTRY, MAX_INLINE_BODY, MAX_NAME, MAX_REFERENCES, PREDICATE_TYPE, Predicate,
     STATEMENT_TYPE, StateRef, WireBodyBlob, WireDigest, WireSubject,
 };
 use crate::canonical::{self, CanonicalError};
@@ -90,6 +90,7 @@ pub struct Prepared {
     /// Blobs and state values by digest.
     pub(crate) content: Vec<(Digest, Vec<u8>)>,
     pub(crate) state: Vec<StateRef>,
+    pub(crate) basis: Vec<Basis>,
     pub(crate) columns: Columns,
 }
 
@@ -196,6 +197,7 @@ impl Prepared {
             subject,
             content,
             state,
+            basis: draft.basis,
             columns,
         };
         // The longest position decides, so that a draft's fate does not depend on when it is written.
@@ -311,6 +313,7 @@ fn check_sizes(draft: &Draft) -> Result<(), DraftError> {
         ("blobs", draft.blobs.len()),
         ("state", draft.state.len()),
         ("contentHashes", draft.content_hashes.len()),
+        ("basis", draft.basis.len()),
     ] {
         if count > MAX_REFERENCES {
             return Err(DraftError::TooMany { field });

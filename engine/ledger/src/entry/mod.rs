@@ -100,6 +100,15 @@ pub struct StateRef {
     pub size: u32,
 }
 
+/// A state as it was when a draft was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Basis {
+    /// Name of the state.
+    pub key: String,
+    /// Digest of its value; None without one. An empty value is none.
+    pub sha256: Option<Digest>,
+}
+
 /// An entry to be written. The ledger adds position, epoch, chain link and signature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -122,6 +131,11 @@ pub struct Draft {
     pub blobs: Vec<Blob>,
     /// State stored in the same transaction.
     pub state: Vec<StateUpdate>,
+    /// What the draft was decided on. If any of it has changed when the draft's turn comes, nothing is written: an
+    /// earlier append may have become durable after its caller gave up. Not recorded; what waits in the rollback queue
+    /// rests on nothing.
+    #[serde(skip)]
+    pub basis: Vec<Basis>,
 }
 
 impl Draft {
@@ -138,6 +152,7 @@ impl Draft {
             content_hashes: Vec::new(),
             blobs: Vec::new(),
             state: Vec::new(),
+            basis: Vec::new(),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::queue::Work;
 use super::ticket::{AppendError, Pending};
-use super::{Writer, sealed};
+use super::{Writer, lock, sealed};
 use crate::entry::internal::{self, Archive, Clock, KeyRotate};
-use crate::entry::{DraftError, EncodedEntry, Kind, Position, Prepared};
+use crate::entry::{Basis, DraftError, EncodedEntry, Kind, Position, Prepared, StateRef};
 use crate::hash::Digest;
 use crate::health::{Failure, Reason};
 use crate::keys::Keys;
@@ -62,8 +62,29 @@ impl Writer {
         }
     }
 
+    /// The first state of a basis that is not what it was. A batch stands on what is durable, anchored or not.
+    fn moved(&self, batch: &Batch, basis: &[Basis]) -> Option<String> {
+        if basis.is_empty() {
+            return None;
+        }
+        let planned = batch.planned.iter().flat_map(|planned| &planned.prepared.state);
+        let durable: Vec<&StateRef> = self.unanchored_state.iter().chain(planned).collect();
+        let anchored = lock(&self.shared.state);
+        let value = |key: &str| {
+            let newest = durable.iter().rev().find(|state| state.key == key).copied();
+            let newest = newest.or_else(|| anchored.get(key));
+            newest.filter(|state| state.size > 0).map(|state| state.sha256)
+        };
+        let moved = basis.iter().find(|basis| value(&basis.key) != basis.sha256);
+        moved.map(|basis| basis.key.clone())
+    }
+
     /// A claimed time behind the last one is recorded, and stops a promotion: somebody's clock is wrong.
     fn plan_draft(&self, batch: &mut Batch, prepared: Box<Prepared>, pending: Pending) {
+        if let Some(key) = self.moved(batch, &prepared.basis) {
+            pending.resolve(Err(AppendError::StateMoved { key }));
+            return;
+        }
         let claimed = prepared.time_ms;
         if batch.latest_ms.saturating_sub(claimed) > self.policy.clock_tolerance_ms {
             let body = Clock {

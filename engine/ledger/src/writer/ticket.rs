@@ -31,6 +31,12 @@ pub enum AppendError {
     /// The ledger takes no entries now; nothing was written.
     #[error("the ledger refuses entries: {0}")]
     Refused(Failure),
+    /// A state that the draft was decided on has changed; nothing was written. Read it and decide again.
+    #[error("state {key} has changed since the decision; read it and decide again")]
+    StateMoved {
+        /// Name of the state.
+        key: String,
+    },
     /// The entry is durable at `seq` but not acknowledged: the anchor did not take its head. It must be treated
     /// as not decided; when the anchor returns it is anchored as an entry without outcome.
     #[error("entry {seq} is durable but not anchored: {failure}")]

@@ -10,6 +10,7 @@ use kube::{Api, Client, Resource};
 use penin_api::foreign::HttpRoute;
 use penin_api::names::{FIELD_MANAGER, FINALIZER_CHALLENGER, FINALIZER_CYCLE};
 use penin_api::v1alpha1::{Challenger, PeninCycle};
+use penin_ledger::AppendError as LedgerAppendError;
 use serde_json::json;
 
 use super::plan::{Action, Plan, Record, ReleasedKind, Write};
@@ -73,7 +74,7 @@ pub async fn apply(hands: &Hands<'_>, snapshot: &Snapshot, plan: &Plan) -> Resul
     };
     match &plan.action {
         Action::None | Action::Measure(_) => Ok(Outcome::Nothing),
-        Action::Record(record) => Ok(append(hands, &snapshot.key, record).await),
+        Action::Record(record) => Ok(append(hands, snapshot, record).await),
         Action::Write(change) => match write(hands.client, &snapshot.key, change, epoch).await {
             Ok(()) => Ok(Outcome::Written),
             Err(WriteError::Conflict) => Ok(Outcome::Conflict),
@@ -83,13 +84,11 @@ pub async fn apply(hands: &Hands<'_>, snapshot: &Snapshot, plan: &Plan) -> Resul
     }
 }
 
-async fn append(hands: &Hands<'_>, key: &CycleKey, record: &Record) -> Outcome {
-    let state = match record.state(&key.state_key()) {
-        Ok(state) => state,
+async fn append(hands: &Hands<'_>, snapshot: &Snapshot, record: &Record) -> Outcome {
+    let draft = match record.complete(&snapshot.key.state_key(), snapshot.book_digest) {
+        Ok(draft) => draft,
         Err(error) => return Outcome::NotRecorded { why: error.to_string() },
     };
-    let mut draft = record.draft.clone();
-    draft.state = state;
     let patience = if record.withdrawal.is_some() {
         WITHDRAWAL_PATIENCE
     } else {
@@ -99,6 +98,8 @@ async fn append(hands: &Hands<'_>, key: &CycleKey, record: &Record) -> Outcome {
         Ok(receipt) => Outcome::Recorded {
             sequence: receipt.sequence,
         },
+        // An entry whose answer came too late for an earlier pass: the next one decides on what it left.
+        Err(AppendError::Refused(LedgerAppendError::StateMoved { .. })) => Outcome::Conflict,
         // The entry was accepted and may still become durable: queuing it as well could record it twice.
         Err(error @ AppendError::Timeout) => match record.withdrawal {
             Some(_) => Outcome::Queued { why: error.to_string() },

@@ -15,12 +15,13 @@ use penin_api::foreign::HttpRoute;
 use penin_api::names::{FINALIZER_CYCLE, LABEL_CYCLE};
 use penin_api::v1alpha1::cycle::RevisionRole;
 use penin_api::v1alpha1::{Challenger, PeninCycle, PromotionGate};
+use penin_ledger::Digest;
 
 pub use self::candidates::candidates;
 pub use self::others::rival;
 pub use self::revisions::revisions;
 pub use self::target::{missing_target, resolve_target};
-use super::book::Book;
+use super::book::{Book, BookError};
 use super::selectors;
 use super::settings::Settings;
 use super::snapshot::{CycleKey, Remembered, Snapshot};
@@ -65,7 +66,7 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
         .as_ref()
         .map_err(Clone::clone)
         .and_then(|object| resolve_target(object, &key, cycle));
-    let book = stored_book(ledger, &key).await;
+    let (book, book_digest) = stored_book(ledger, &key).await;
     let mut snapshot = Snapshot {
         deleting: cycle.meta().deletion_timestamp.is_some(),
         has_finalizer: cycle.finalizers().iter().any(|name| name == FINALIZER_CYCLE),
@@ -89,6 +90,7 @@ pub async fn observe(client: &Client, ledger: &LedgerService, cycle: &PeninCycle
         evidence: None,
         settings,
         book,
+        book_digest,
         target,
         route: lists.route,
         key,
@@ -166,11 +168,12 @@ pub(super) fn key_of(cycle: &PeninCycle) -> Result<CycleKey, ObserveError> {
     })
 }
 
-async fn stored_book(ledger: &LedgerService, key: &CycleKey) -> Result<Option<Book>, super::book::BookError> {
+/// The book, and the digest of what it was read from.
+async fn stored_book(ledger: &LedgerService, key: &CycleKey) -> (Result<Option<Book>, BookError>, Option<Digest>) {
     match ledger.state(&key.state_key()).await {
-        Ok(None) => Ok(None),
-        Ok(Some(bytes)) => Book::parse(&bytes).map(Some),
-        Err(problem) => Err(super::book::BookError::Unreadable(problem)),
+        Ok(None) => (Ok(None), None),
+        Ok(Some(bytes)) => (Book::parse(&bytes).map(Some), Some(Digest::of(&bytes))),
+        Err(problem) => (Err(BookError::Unreadable(problem)), None),
     }
 }
 

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Service};
 use penin_api::conditions::Reason;
 use penin_api::foreign::HttpRoute;
-use penin_ledger::entry::{Draft, StateUpdate};
+use penin_ledger::Digest;
+use penin_ledger::entry::{Basis, Draft, StateUpdate};
 
 use super::book::{Book, Verdict};
 use super::judged::Judged;
@@ -98,16 +99,23 @@ pub struct Record {
 }
 
 impl Record {
-    /// The state updates of this record, for the ledger's transaction.
+    /// The draft as the ledger takes it: with the book after it, and only if the book before it is still `before`, the
+    /// digest of the one that was read.
     ///
     /// # Errors
     /// When the book cannot be serialised.
-    pub fn state(&self, key: &str) -> Result<Vec<StateUpdate>, super::book::BookError> {
+    pub fn complete(&self, key: &str, before: Option<Digest>) -> Result<Draft, super::book::BookError> {
         let value = self.book.as_ref().map(Book::to_bytes).transpose()?.unwrap_or_default();
-        Ok(vec![StateUpdate {
+        let mut draft = self.draft.clone();
+        draft.state = vec![StateUpdate {
             key: key.to_owned(),
             value,
-        }])
+        }];
+        draft.basis = vec![Basis {
+            key: key.to_owned(),
+            sha256: before,
+        }];
+        Ok(draft)
     }
 }
 

@@ -9,6 +9,7 @@ use penin_api::foreign::HttpRoute;
 use penin_api::v1alpha1::challenger::Proposal;
 use penin_api::v1alpha1::{ChallengerPhase, ChallengerStatus};
 use penin_engine::config::Config;
+use penin_ledger::Digest;
 
 use super::book::{Book, BookError};
 use super::position::Position;
@@ -221,6 +222,8 @@ pub struct Snapshot {
     pub ledger: LedgerView,
     /// The book; None before adoption.
     pub book: Result<Option<Book>, BookError>,
+    /// Digest of the book as it is stored: an entry of this pass is written only while that is the stored one.
+    pub book_digest: Option<Digest>,
     /// What the status remembers.
     pub remembered: Remembered,
     /// The target, or why it cannot be used.

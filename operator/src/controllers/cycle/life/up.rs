@@ -125,17 +125,17 @@ fn mirror_seen_off(context: &Context<'_>, settled: Timestamp, position: Position
     match evidence.mirrored_requests() {
         Ok(0) => ControlFlow::Continue(position),
         seen => {
-            overdue(
-                context,
-                context.settings.mirror_deadline(),
-                Reason::EvidenceUnknown,
-                "the mirror was not seen to be off",
-                &position,
-            )?;
             let message = match seen {
                 Ok(count) => format!("The mirror was removed, and {count} requests still arrived at the challenger"),
                 Err(unknown) => format!("The mirror was removed; whether requests still arrive is unknown: {unknown}"),
             };
+            overdue(
+                context,
+                context.settings.mirror_deadline(),
+                Reason::EvidenceUnknown,
+                &message,
+                &position,
+            )?;
             ControlFlow::Break(Plan::wait(
                 Step::StoppingMirror,
                 Reason::Progressing,

@@ -24,6 +24,40 @@ fn nobody_is_started_without_a_ledger() {
 }
 
 #[test]
+fn an_entry_that_becomes_durable_late_is_not_decided_again() {
+    let mut world = World::adopted();
+    world.challenge("better", "better");
+    for round in 0..60 {
+        world.ledger = if round % 3 == 0 {
+            LedgerMode::Up
+        } else {
+            LedgerMode::Late
+        };
+        world.run_for(Duration::from_secs(10));
+    }
+    world.ledger = LedgerMode::Up;
+    assert!(world.run_to_end("better").is_final());
+    // Every decision of the engine stands on what the one before it left: the ledger can be replayed.
+    let mut left = None;
+    let mut decisions = 0;
+    for (_, body) in &world.entries {
+        let outcome = &body["outcome"];
+        if let Some(before) = outcome.get("preStateHash") {
+            assert!(left.is_none() || left == Some(before), "{body}");
+            decisions += 1;
+        }
+        left = outcome.get("postStateHash").or(left);
+    }
+    assert!(decisions > 2, "{decisions}");
+    for kind in [Kind::PromoteAttest, Kind::Rollback, Kind::Rejection] {
+        assert!(
+            world.kinds().iter().filter(|found| **found == kind).count() <= 1,
+            "{kind}"
+        );
+    }
+}
+
+#[test]
 fn nothing_is_raised_without_a_ledger_and_the_deadline_takes_it_back() {
     for mode in BAD {
         for (what, weight) in [("the grant", 0), ("live traffic", 1)] {

@@ -38,7 +38,7 @@ fn event() -> impl Strategy<Value = Event> {
         12 => (1_u8..80).prop_map(Event::Passes),
         3 => prop_oneof![Just(Cut::BeforeAction), Just(Cut::BeforeStatus)].prop_map(Event::Killed),
         2 => any::<bool>().prop_map(Event::Evidence),
-        3 => prop_oneof![3 => Just(LedgerMode::Up), 1 => Just(LedgerMode::Broken), 1 => Just(LedgerMode::Closed), 1 => Just(LedgerMode::Slow)]
+        3 => prop_oneof![3 => Just(LedgerMode::Up), 1 => Just(LedgerMode::Broken), 1 => Just(LedgerMode::Closed), 1 => Just(LedgerMode::Slow), 1 => Just(LedgerMode::Late)]
             .prop_map(Event::Ledger),
         2 => prop_oneof![3 => Just(Gateway::Accepts), 1 => Just(Gateway::Refuses), 1 => Just(Gateway::Silent)].prop_map(Event::Gateway),
         2 => (model.clone(), any::<bool>()).prop_map(|(model, healthy)| Event::Pods(model, healthy)),

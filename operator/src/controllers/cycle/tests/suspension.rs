@@ -61,6 +61,18 @@ fn a_suspension_in_a_life_names_it_and_ends_nothing() {
 }
 
 #[test]
+fn an_entry_whose_answer_comes_too_late_is_not_made_again() {
+    let mut world = World::in_canary();
+    world.ledger = LedgerMode::Late;
+    suspend(&mut world, true);
+    world.run_for(Duration::from_mins(1));
+    assert_eq!(said(&world), [true]);
+    suspend(&mut world, false);
+    world.run_for(Duration::from_mins(1));
+    assert_eq!(said(&world), [true, false]);
+}
+
+#[test]
 fn a_process_that_is_killed_at_any_pass_records_a_suspension_once() {
     for cut in [Cut::BeforeAction, Cut::BeforeStatus] {
         let mut whole = World::in_canary();

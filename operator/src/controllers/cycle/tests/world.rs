@@ -57,8 +57,10 @@ pub enum LedgerMode {
     Broken,
     /// It is not open: it cannot be read either.
     Closed,
-    /// It takes entries and answers too late.
+    /// It answers too late, and the entries are lost.
     Slow,
+    /// It answers too late, and the entries become durable a while later.
+    Late,
 }
 
 /// Where a pass is cut off.
@@ -93,6 +95,8 @@ pub struct World {
     pub ledger_says: Option<LedgerView>,
     book: Option<Vec<u8>>,
     queue: Vec<Draft>,
+    /// Entries on their way, and when they become durable.
+    late: Vec<(Timestamp, Draft)>,
     /// Kinds of all entries, in order, with their bodies.
     pub entries: Vec<(Kind, Value)>,
     pub source: Source,
@@ -128,6 +132,7 @@ impl World {
             ledger_says: None,
             book: None,
             queue: Vec::new(),
+            late: Vec::new(),
             entries: Vec::new(),
             source: Source::default(),
             plane: DataPlane::default(),

@@ -116,6 +116,10 @@ impl World {
                 Gateway::Silent => {}
             }
         }
+        while self.late.first().is_some_and(|(durable, _)| *durable <= self.now) {
+            let (_, draft) = self.late.remove(0);
+            self.take_if_current(draft);
+        }
         if self.ledger == LedgerMode::Up {
             for draft in std::mem::take(&mut self.queue) {
                 self.take(draft);

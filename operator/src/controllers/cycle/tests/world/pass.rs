@@ -1,5 +1,7 @@
 //! The parts of a pass: what it reads, appends and publishes.
 
+use penin_ledger::Digest;
+
 use super::*;
 
 impl World {
@@ -27,7 +29,7 @@ impl World {
             (_, Some(bytes)) => Book::parse(bytes).map(Some),
         };
         let problem = match self.ledger {
-            LedgerMode::Up | LedgerMode::Slow => None,
+            LedgerMode::Up | LedgerMode::Slow | LedgerMode::Late => None,
             LedgerMode::Broken | LedgerMode::Closed => Some("no space left on device".to_owned()),
         };
         let mut snapshot = Snapshot {
@@ -49,6 +51,7 @@ impl World {
             evidence: None,
             settings: Settings::parse(&key.name, &cycle.spec),
             book,
+            book_digest: self.book.as_ref().map(|bytes| Digest::of(bytes)),
             target: target
                 .map_err(Clone::clone)
                 .and_then(|object| observe::resolve_target(object, &key, cycle)),
@@ -93,14 +96,28 @@ impl World {
     }
 
     pub(super) fn append(&mut self, snapshot: &Snapshot, record: &Record) -> Outcome {
-        let mut draft = record.draft.clone();
-        draft.state = record.state(&snapshot.key.state_key()).unwrap();
+        let draft = record
+            .complete(&snapshot.key.state_key(), snapshot.book_digest)
+            .unwrap();
         let why = "no space left on device".to_owned();
         match (self.ledger, record.withdrawal) {
             (LedgerMode::Up, _) => {
-                self.take(draft);
+                // There is one writer: what is on its way comes first.
+                for (_, late) in std::mem::take(&mut self.late) {
+                    self.take_if_current(late);
+                }
+                if !self.take_if_current(draft) {
+                    return Outcome::Conflict;
+                }
                 let sequence = self.entries.len() as u64;
                 Outcome::Recorded { sequence }
+            }
+            (LedgerMode::Late, withdrawal) => {
+                self.late.push((self.now + SignedDuration::from_secs(3), draft));
+                match withdrawal {
+                    Some(_) => Outcome::Queued { why },
+                    None => Outcome::NotRecorded { why },
+                }
             }
             (LedgerMode::Slow, Some(_)) => Outcome::Queued { why },
             (_, Some(_)) => {
@@ -110,6 +127,16 @@ impl World {
             }
             (_, None) => Outcome::NotRecorded { why },
         }
+    }
+
+    /// Takes an entry if the book that it was decided on is still the one that is stored.
+    pub(super) fn take_if_current(&mut self, draft: Draft) -> bool {
+        let stored = self.book.as_ref().map(|bytes| Digest::of(bytes));
+        let current = draft.basis.iter().all(|basis| basis.sha256 == stored);
+        if current {
+            self.take(draft);
+        }
+        current
     }
 
     pub(super) fn take(&mut self, draft: Draft) {
