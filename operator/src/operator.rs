@@ -131,14 +131,8 @@ pub async fn run_with(
     let holder = format!("{}_{}", arguments.pod_name, arguments.pod_uid);
     let lease_client = client::lease(config.clone(), &metrics, RENEW)?;
     let client = client::controllers(config, &metrics)?;
-    let settings = LeaseSettings {
-        namespace: arguments.namespace.clone(),
-        name: arguments.lease.clone(),
-        holder: holder.clone(),
-        duration: LEASE,
-        renew_every: RENEW,
-        past_epoch: anchored_epoch(&client, &arguments).await?,
-    };
+    let past_epoch = anchored_epoch(&client, &arguments).await?;
+    let settings = lease_settings(&arguments, &holder, past_epoch);
     // The lease and the HTTP endpoint outlive the controllers: they end one after the other.
     let (lease_stop, http_stop) = (CancellationToken::new(), CancellationToken::new());
     let (keeper, claim) = LeaseKeeper::new(lease_client, settings, Arc::clone(&clock));
@@ -183,6 +177,17 @@ pub async fn run_with(
         served?;
     }
     if lost { Err(RunError::LeaseLost) } else { Ok(()) }
+}
+
+fn lease_settings(arguments: &Arguments, holder: &str, past_epoch: u64) -> LeaseSettings {
+    LeaseSettings {
+        namespace: arguments.namespace.clone(),
+        name: arguments.lease.clone(),
+        holder: holder.to_owned(),
+        duration: LEASE,
+        renew_every: RENEW,
+        past_epoch,
+    }
 }
 
 /// Epoch of the last writer that the ledger's anchor knows: a Lease that was deleted must not count from zero again.

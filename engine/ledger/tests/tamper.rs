@@ -12,11 +12,12 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use common::{copy, keys, open, with_state};
 use penin_ledger::{Head, Kind, MemoryAnchor, Policy, Verdict, VerifyOptions, verify};
-use tempfile::tempdir;
+use tempfile::{TempDir, tempdir};
 
 /// Every n-th byte of the files; every byte for what the variable `PENIN_TAMPER_ALL` names: `flips`, `cuts` or both.
 fn stride(length: usize, what: &str) -> usize {
@@ -36,6 +37,10 @@ fn files(dir: &Path, base: &Path, found: &mut Vec<PathBuf>) {
         }
     }
 }
+
+/// Size of a page of the database, and of the longest header of one: <https://sqlite.org/fileformat2.html#b_tree_pages>.
+const PAGE: usize = 4_096;
+const HEADER: usize = 12;
 
 /// In which shape the ledger is met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +92,16 @@ struct Count {
     refused: BTreeMap<&'static str, u64>,
 }
 
+impl Count {
+    fn add(&mut self, other: Self) {
+        self.tried += other.tried;
+        self.whole += other.whole;
+        for (reason, times) in other.refused {
+            *self.refused.entry(reason).or_default() += times;
+        }
+    }
+}
+
 /// Opens the damaged volume; everything acknowledged must be there, or the refusal has a reason. What opening
 /// accepts, the auditor must accept too, once the publisher has been through.
 fn outcome(volume: &Path, head: &Head, entries: &[Vec<u8>], what: &str, count: &mut Count) {
@@ -122,40 +137,101 @@ fn outcome(volume: &Path, head: &Head, entries: &[Vec<u8>], what: &str, count: &
     }
 }
 
-/// Damages every file in every shape.
-fn damage(shape: Shape) -> (Count, Count) {
-    let original = tempdir().unwrap();
-    let (head, entries) = ledger(original.path(), shape);
-    let mut all = Vec::new();
-    files(original.path(), original.path(), &mut all);
-    let (mut flips, mut cuts) = (Count::default(), Count::default());
-    for file in all {
-        // Shared memory is rebuilt from the WAL, the lock has no content.
-        if file.ends_with("ledger.db-shm") || file.ends_with("LOCK") {
-            continue;
+/// A ledger that is damaged again and again, each time in a copy of its own.
+struct Original {
+    shape: Shape,
+    folder: TempDir,
+    head: Head,
+    entries: Vec<Vec<u8>>,
+}
+
+impl Original {
+    fn new(shape: Shape) -> Self {
+        let folder = tempdir().unwrap();
+        let (head, entries) = ledger(folder.path(), shape);
+        Self {
+            shape,
+            folder,
+            head,
+            entries,
         }
-        let bytes = fs::read(original.path().join(&file)).unwrap();
+    }
+
+    /// The files that are damaged. Shared memory is rebuilt from the WAL, the lock has no content.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut all = Vec::new();
+        files(self.folder.path(), self.folder.path(), &mut all);
+        all.retain(|file| !file.ends_with("ledger.db-shm") && !file.ends_with("LOCK"));
+        all
+    }
+
+    /// One bit of the file at `position` is flipped, or the file ends there.
+    fn try_one(&self, file: &Path, position: u64, flip: bool, count: &mut Count) {
+        let volume = tempdir().unwrap();
+        copy(self.folder.path(), volume.path());
+        let _ = fs::remove_file(volume.path().join("ledger.db-shm"));
+        let path = volume.path().join(file);
+        let damaged = fs::File::options().read(true).write(true).open(path).unwrap();
+        if flip {
+            let mut byte = [0];
+            damaged.read_exact_at(&mut byte, position).unwrap();
+            damaged.write_all_at(&[byte[0] ^ 0x10], position).unwrap();
+        } else {
+            damaged.set_len(position).unwrap();
+        }
+        drop(damaged);
+        let what = format!("{:?}: {} at {position}, flip {flip}", self.shape, file.display());
+        outcome(volume.path(), &self.head, &self.entries, &what, count);
+    }
+
+    /// Every position that is asked for, on all processors.
+    fn try_all(&self, file: &Path, flip: bool, count: &mut Count) {
+        let bytes = fs::read(self.folder.path().join(file)).unwrap();
         // Of the zeros that are written ahead a few stand for all.
         let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let length = bytes.len().min(used + 64);
-        for (flip, name) in [(true, "flips"), (false, "cuts")] {
-            for position in (0..length).step_by(stride(length, name)) {
-                let volume = tempdir().unwrap();
-                copy(original.path(), volume.path());
-                let _ = fs::remove_file(volume.path().join("ledger.db-shm"));
-                let mut damaged = bytes.clone();
-                if flip {
-                    damaged[position] ^= 0x10;
-                } else {
-                    damaged.truncate(position);
-                }
-                fs::write(volume.path().join(&file), damaged).unwrap();
-                let what = format!("{shape:?}: {} at {position}, flip {flip}", file.display());
-                let count = if flip { &mut flips } else { &mut cuts };
-                outcome(volume.path(), &head, &entries, &what, count);
+        let stride = stride(length, if flip { "flips" } else { "cuts" });
+        // Where a page of the database begins is what the page is.
+        let is_header = |position: usize| flip && file.ends_with("ledger.db") && position % PAGE < HEADER;
+        let wanted = |position: &usize| position.is_multiple_of(stride) || is_header(*position);
+        let positions: Vec<usize> = (0..length).filter(wanted).collect();
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        let work = |worker: usize| {
+            let mut count = Count::default();
+            for position in positions.iter().skip(worker).step_by(workers) {
+                self.try_one(file, *position as u64, flip, &mut count);
             }
-            println!("{shape:?}: {} of {length} bytes, {name} done", file.display());
+            count
+        };
+        let counts = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..workers)
+                .map(|worker| {
+                    scope.spawn({
+                        let work = &work;
+                        move || work(worker)
+                    })
+                })
+                .collect();
+            running
+                .into_iter()
+                .map(|worker| worker.join().unwrap())
+                .collect::<Vec<_>>()
+        });
+        for found in counts {
+            count.add(found);
         }
+        let (shape, file) = (self.shape, file.display());
+        println!("{shape:?}: {file}, {length} bytes, flip {flip}: {count:?} so far");
+    }
+}
+
+/// Damages every file of a ledger in this shape: flips, and cuts.
+fn damage(shape: Shape) -> (Count, Count) {
+    let original = Original::new(shape);
+    let (mut flips, mut cuts) = (Count::default(), Count::default());
+    for file in original.files() {
+        original.try_all(&file, true, &mut flips);
+        original.try_all(&file, false, &mut cuts);
     }
     println!("{shape:?} flips: {flips:?}\n{shape:?} cuts: {cuts:?}");
     (flips, cuts)

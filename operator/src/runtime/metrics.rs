@@ -112,112 +112,59 @@ impl Metrics {
     ///
     /// # Errors
     /// When two metrics have one name, which a test excludes.
-    #[allow(clippy::too_many_lines, reason = "a list of metrics, each with its help")]
     pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let cycle = ["namespace", "cycle"];
+        let made = Made(Registry::new());
         let role = ["namespace", "cycle", "role"];
-        let mut scores = Vec::with_capacity(SCORES.len());
-        for (name, help) in SCORES {
-            scores.push(add(&registry, GaugeVec::new(Opts::new(name, help), &cycle)?)?);
-        }
-        let seconds = vec![0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+        let scores = SCORES.map(|(name, help)| made.gauges(name, help, &["namespace", "cycle"]));
         let inner = Inner {
-            scores,
-            decisions: add(
-                &registry,
-                counter("penin_decisions_total", "Engine decisions by type.", &["type"])?,
+            scores: scores.into_iter().collect::<Result<_, _>>()?,
+            decisions: made.counters("penin_decisions_total", "Engine decisions by type.", &["type"])?,
+            gate_failures: made.counters(
+                "penin_gate_fail_total",
+                "Required gates that did not pass, by gate.",
+                &["gate"],
             )?,
-            gate_failures: add(
-                &registry,
-                counter(
-                    "penin_gate_fail_total",
-                    "Required gates that did not pass, by gate.",
-                    &["gate"],
-                )?,
+            cycle_duration: made.seconds(
+                "penin_cycle_duration_seconds",
+                "Time of one judgement, evidence included.",
             )?,
-            cycle_duration: add(
-                &registry,
-                Histogram::with_opts(
-                    HistogramOpts::new(
-                        "penin_cycle_duration_seconds",
-                        "Time of one judgement, evidence included.",
-                    )
-                    .buckets(seconds.clone()),
-                )?,
+            passes: made.counters(
+                "penin_reconcile_total",
+                "Passes by kind and result.",
+                &["kind", "result"],
             )?,
-            passes: add(
-                &registry,
-                counter(
-                    "penin_reconcile_total",
-                    "Passes by kind and result.",
-                    &["kind", "result"],
-                )?,
+            pass_duration: made.seconds_by("penin_reconcile_duration_seconds", "Time of one pass.", &["kind"])?,
+            api_calls: made.counters(
+                "penin_api_requests_total",
+                "Calls of the Kubernetes API by verb and code; code 0 had no answer.",
+                &["verb", "code"],
             )?,
-            pass_duration: add(
-                &registry,
-                HistogramVec::new(
-                    HistogramOpts::new("penin_reconcile_duration_seconds", "Time of one pass.").buckets(seconds),
-                    &["kind"],
-                )?,
+            leader: made.gauge("penin_leader", "1 while this process leads.")?,
+            ledger_entries: made.counter("penin_ledger_entries_total", "Entries that this process appended.")?,
+            ledger_failures: made.counter(
+                "penin_ledger_append_failures_total",
+                "Appends that failed or timed out.",
             )?,
-            api_calls: add(
-                &registry,
-                counter(
-                    "penin_api_requests_total",
-                    "Calls of the Kubernetes API by verb and code; code 0 had no answer.",
-                    &["verb", "code"],
-                )?,
+            ledger_queued: made.gauge(
+                "penin_ledger_queued_withdrawals",
+                "Withdrawals that wait for a healthy ledger.",
             )?,
-            leader: add(&registry, IntGauge::new("penin_leader", "1 while this process leads.")?)?,
-            ledger_entries: add(
-                &registry,
-                IntCounter::new("penin_ledger_entries_total", "Entries that this process appended.")?,
+            ledger_size: made.add(Gauge::new("penin_ledger_size", "Entries in the ledger."))?,
+            weight: made.gauges("penin_traffic_weight_percent", "Written live weight by role.", &role)?,
+            share: made.gauges(
+                "penin_traffic_share_ratio",
+                "Measured live share by role, from 0 to 1.",
+                &role,
             )?,
-            ledger_failures: add(
-                &registry,
-                IntCounter::new(
-                    "penin_ledger_append_failures_total",
-                    "Appends that failed or timed out.",
-                )?,
+            dropped_events: made.counter(
+                "penin_events_dropped_total",
+                "Kubernetes events dropped because the queue was full.",
             )?,
-            ledger_queued: add(
-                &registry,
-                IntGauge::new(
-                    "penin_ledger_queued_withdrawals",
-                    "Withdrawals that wait for a healthy ledger.",
-                )?,
-            )?,
-            ledger_size: add(&registry, Gauge::new("penin_ledger_size", "Entries in the ledger.")?)?,
-            weight: add(
-                &registry,
-                GaugeVec::new(
-                    Opts::new("penin_traffic_weight_percent", "Written live weight by role."),
-                    &role,
-                )?,
-            )?,
-            share: add(
-                &registry,
-                GaugeVec::new(
-                    Opts::new("penin_traffic_share_ratio", "Measured live share by role, from 0 to 1."),
-                    &role,
-                )?,
-            )?,
-            dropped_events: add(
-                &registry,
-                IntCounter::new(
-                    "penin_events_dropped_total",
-                    "Kubernetes events dropped because the queue was full.",
-                )?,
-            )?,
-            evidence_reads: add(
-                &registry,
-                CounterVec::new(
-                    Opts::new("penin_evidence_reads_total", "Readings of evidence by result."),
-                    &["result"],
-                )?,
-            )?,
-            registry,
+            evidence_reads: made.add(CounterVec::new(
+                Opts::new("penin_evidence_reads_total", "Readings of evidence by result."),
+                &["result"],
+            ))?,
+            registry: made.0,
         };
         let metrics = Self(Arc::new(inner));
         metrics.initialise()?;
@@ -244,7 +191,7 @@ impl Metrics {
         }
         let info = Opts::new("penin_operator_build_info", "The build that runs.")
             .const_label("version", env!("CARGO_PKG_VERSION"));
-        let info = add(&inner.registry, IntGauge::with_opts(info)?)?;
+        let info = Made(inner.registry.clone()).add(IntGauge::with_opts(info))?;
         info.set(1);
         // Under the names that every exporter has: process_resident_memory_bytes, process_open_fds and others.
         #[cfg(target_os = "linux")]
@@ -366,16 +313,47 @@ impl Metrics {
     }
 }
 
-fn counter(name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-    IntCounterVec::new(Opts::new(name, help), labels)
-}
+/// Bounds of the histograms of seconds.
+const SECONDS: [f64; 12] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-fn add<C: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
+/// Makes metrics and registers them.
+struct Made(Registry);
+
+impl Made {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: Result<C, prometheus::Error>,
+    ) -> Result<C, prometheus::Error> {
+        let metric = metric?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.add(IntCounter::new(name, help))
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add(IntGauge::new(name, help))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+        self.add(GaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        self.add(Histogram::with_opts(options))
+    }
+
+    fn seconds_by(&self, name: &str, help: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        self.add(HistogramVec::new(options, labels))
+    }
 }
 
 /// Codes by class, with the few that matter by themselves: the set of label values stays small.

@@ -23,7 +23,6 @@ pub type NamedGates = [(String, PromotionGateSpec)];
 pub fn combine(gates: &NamedGates) -> Result<Value, Vec<ConfigError>> {
     let defaults = Settings::default();
     let of = Strictest { gates };
-    let (guard, bounds, league) = (&defaults.guard, &defaults.gates, &defaults.league);
     let mut errors = Vec::new();
     let waived_calibration = of.all(|gate| {
         has(gate
@@ -49,28 +48,6 @@ pub fn combine(gates: &NamedGates) -> Result<Value, Vec<ConfigError>> {
     if !errors.is_empty() {
         return Err(errors);
     }
-    let guards = json!({
-        "rhoMax": of.least(guard.rho_max, |gate| number(gate.guard.as_ref()?.rho_max.as_ref())),
-        "eceMax": of.least(guard.ece_max, |gate| number(gate.guard.as_ref()?.ece.as_ref()?.max.as_ref())),
-        "rhoBiasMax": of.least(guard.rho_bias_max, |gate| number(gate.guard.as_ref()?.rho_bias.as_ref()?.max.as_ref())),
-        "fairnessMin": of.most(guard.fairness_min.unwrap_or(0.0), |gate| number(gate.guard.as_ref()?.fairness.as_ref()?.min.as_ref())),
-    });
-    let floors = json!({
-        "caosMin": of.most(bounds.caos_min, |gate| number(gate.require.as_ref()?.caos_plus_min.as_ref())),
-        "srMin": of.most(bounds.sr_min, |gate| number(gate.require.as_ref()?.sr_min.as_ref())),
-        "deltaLinfMin": of.most(bounds.delta_linf_min, |gate| number(gate.require.as_ref()?.delta_linf_min.as_ref())),
-    });
-    let sequential = |gate: &PromotionGateSpec| gate.league.as_ref()?.sequential.clone();
-    let stages = json!({
-        "errorRateMax": of.least(league.error_rate_max, |gate| number(gate.league.as_ref()?.error_rate_max.as_ref())),
-        "p95LatencyMaxMs": of.shortest(|gate| Some(gate.league.as_ref()?.p95_latency_max.as_ref()?.to_std())).map(milliseconds),
-        "deltaLinfMin": of.most(league.delta_linf_min, |gate| number(gate.league.as_ref()?.mean_delta_linf_min.as_ref())),
-        "sequential": {
-            "mode": mode(of.strictest_mode(|gate| sequential(gate)?.mode)),
-            "alpha": of.alpha(league.sequential.alpha, |gate| number(sequential(gate)?.alpha.as_ref())),
-            "margin": of.least(league.sequential.margin, |gate| number(sequential(gate)?.margin.as_ref())),
-        },
-    });
     let ethics = json!({
         "bins": bins.map_or(defaults.ethics.bins, u64::from),
         "minSamples": of.count(defaults.ethics.min_samples, |gate| gate.guard.as_ref()?.ece.as_ref()?.min_samples),
@@ -80,6 +57,7 @@ pub fn combine(gates: &NamedGates) -> Result<Value, Vec<ConfigError>> {
         "groupPolicy": policy(waived_groups),
         "calibrationPolicy": policy(waived_calibration),
     });
+    let (guards, floors, stages) = (of.guards(&defaults), of.floors(&defaults), of.stages(&defaults));
     Ok(json!({ "guard": guards, "gates": floors, "league": stages, "ethics": ethics }))
 }
 
@@ -89,6 +67,43 @@ struct Strictest<'a> {
 }
 
 impl Strictest<'_> {
+    /// Bounds of the guard.
+    fn guards(&self, defaults: &Settings) -> Value {
+        let guard = &defaults.guard;
+        json!({
+            "rhoMax": self.least(guard.rho_max, |gate| number(gate.guard.as_ref()?.rho_max.as_ref())),
+            "eceMax": self.least(guard.ece_max, |gate| number(gate.guard.as_ref()?.ece.as_ref()?.max.as_ref())),
+            "rhoBiasMax": self.least(guard.rho_bias_max, |gate| number(gate.guard.as_ref()?.rho_bias.as_ref()?.max.as_ref())),
+            "fairnessMin": self.most(guard.fairness_min.unwrap_or(0.0), |gate| number(gate.guard.as_ref()?.fairness.as_ref()?.min.as_ref())),
+        })
+    }
+
+    /// Least scores.
+    fn floors(&self, defaults: &Settings) -> Value {
+        let bounds = &defaults.gates;
+        json!({
+            "caosMin": self.most(bounds.caos_min, |gate| number(gate.require.as_ref()?.caos_plus_min.as_ref())),
+            "srMin": self.most(bounds.sr_min, |gate| number(gate.require.as_ref()?.sr_min.as_ref())),
+            "deltaLinfMin": self.most(bounds.delta_linf_min, |gate| number(gate.require.as_ref()?.delta_linf_min.as_ref())),
+        })
+    }
+
+    /// Bounds of the stages.
+    fn stages(&self, defaults: &Settings) -> Value {
+        let league = &defaults.league;
+        let sequential = |gate: &PromotionGateSpec| gate.league.as_ref()?.sequential.clone();
+        json!({
+            "errorRateMax": self.least(league.error_rate_max, |gate| number(gate.league.as_ref()?.error_rate_max.as_ref())),
+            "p95LatencyMaxMs": self.shortest(|gate| Some(gate.league.as_ref()?.p95_latency_max.as_ref()?.to_std())).map(milliseconds),
+            "deltaLinfMin": self.most(league.delta_linf_min, |gate| number(gate.league.as_ref()?.mean_delta_linf_min.as_ref())),
+            "sequential": {
+                "mode": mode(self.strictest_mode(|gate| sequential(gate)?.mode)),
+                "alpha": self.alpha(league.sequential.alpha, |gate| number(sequential(gate)?.alpha.as_ref())),
+                "margin": self.least(league.sequential.margin, |gate| number(sequential(gate)?.margin.as_ref())),
+            },
+        })
+    }
+
     fn values<T>(&self, read: impl Fn(&PromotionGateSpec) -> Option<T>, silent: T) -> impl Iterator<Item = T>
     where
         T: Clone,

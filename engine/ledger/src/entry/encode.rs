@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Basis, Draft, Kind, MAX_BLOB, MAX_ENTRY, MAX_INLINE_BODY, MAX_NAME, MAX_REFERENCES, PREDICATE_TYPE, Predicate,
-    STATEMENT_TYPE, StateRef, WireBodyBlob, WireDigest, WireSubject,
+    Basis, Blob, Draft, Kind, MAX_BLOB, MAX_ENTRY, MAX_INLINE_BODY, MAX_NAME, MAX_REFERENCES, PREDICATE_TYPE,
+    Predicate, STATEMENT_TYPE, StateRef, StateUpdate, WireBodyBlob, WireDigest, WireSubject,
 };
 use crate::canonical::{self, CanonicalError};
 use crate::dsse::{self, Envelope};
@@ -139,27 +139,8 @@ impl Prepared {
             cycle: draft.cycle.as_ref().map_or_else(String::new, |c| c.name.clone()),
         };
         let mut content = Vec::new();
-        let blobs = draft.blobs.into_iter().map(|blob| {
-            let reference = BlobRef {
-                sha256: Digest::of(&blob.content),
-                size: length(&blob.content),
-                name: blob.name,
-                media_type: blob.media_type,
-            };
-            content.push((reference.sha256, blob.content));
-            reference
-        });
-        let blobs: Vec<_> = blobs.collect();
-        let state = draft.state.into_iter().map(|update| {
-            let reference = StateRef {
-                sha256: Digest::of(&update.value),
-                size: length(&update.value),
-                key: update.key,
-            };
-            content.push((reference.sha256, update.value));
-            reference
-        });
-        let state: Vec<_> = state.collect();
+        let blobs = blob_references(draft.blobs, &mut content);
+        let state = state_references(draft.state, &mut content);
         let body = canonical::to_vec(&serde_json::Value::Object(draft.body.clone()))?;
         let (body, body_blob) = if body.len() > MAX_INLINE_BODY {
             let reference = WireBodyBlob {
@@ -200,20 +181,21 @@ impl Prepared {
             basis: draft.basis,
             columns,
         };
-        // The longest position decides, so that a draft's fate does not depend on when it is written.
-        let size = dsse::encoded_length(
-            prepared
-                .statement(&Position {
-                    seq: u64::MAX,
-                    epoch: u64::MAX,
-                    prev: Digest::ZERO,
-                })
-                .len(),
-        );
+        let size = prepared.longest();
         if size > MAX_ENTRY {
             return Err(DraftError::EntryTooLarge { size });
         }
         Ok(prepared)
+    }
+
+    /// Length of the entry at the longest position: a draft's fate does not depend on when it is written.
+    fn longest(&self) -> usize {
+        let position = Position {
+            seq: u64::MAX,
+            epoch: u64::MAX,
+            prev: Digest::ZERO,
+        };
+        dsse::encoded_length(self.statement(&position).len())
     }
 
     /// Bytes held in memory until written.
@@ -306,6 +288,33 @@ fn text(field: &str, value: &str, min: usize) -> Result<(), DraftError> {
         field: field.to_owned(),
         min,
     })
+}
+
+fn blob_references(blobs: Vec<Blob>, content: &mut Vec<(Digest, Vec<u8>)>) -> Vec<BlobRef> {
+    let references = blobs.into_iter().map(|blob| {
+        let reference = BlobRef {
+            sha256: Digest::of(&blob.content),
+            size: length(&blob.content),
+            name: blob.name,
+            media_type: blob.media_type,
+        };
+        content.push((reference.sha256, blob.content));
+        reference
+    });
+    references.collect()
+}
+
+fn state_references(state: Vec<StateUpdate>, content: &mut Vec<(Digest, Vec<u8>)>) -> Vec<StateRef> {
+    let references = state.into_iter().map(|update| {
+        let reference = StateRef {
+            sha256: Digest::of(&update.value),
+            size: length(&update.value),
+            key: update.key,
+        };
+        content.push((reference.sha256, update.value));
+        reference
+    });
+    references.collect()
 }
 
 fn check_sizes(draft: &Draft) -> Result<(), DraftError> {

@@ -44,17 +44,7 @@ pub(crate) fn decide(local: &Local, anchor: Option<&Head>, origin: &str, epoch: 
         );
     }
     let Some(anchor) = anchor else {
-        return if local.size == 0 && local.checkpoint.is_none() {
-            Ok(Decision::Genesis)
-        } else {
-            refuse(
-                Reason::AnchorMissing,
-                format!(
-                    "the volume holds {} entries but there is no anchor; it was deleted",
-                    local.size.max(local.checkpoint.unwrap_or(0))
-                ),
-            )
-        };
+        return without_anchor(local);
     };
     if anchor.origin != origin {
         return refuse(
@@ -79,22 +69,7 @@ pub(crate) fn decide(local: &Local, anchor: Option<&Head>, origin: &str, epoch: 
         );
     }
     if local.size < anchor.size {
-        return if local.second_copy >= anchor.size {
-            Ok(Decision::Refill)
-        } else {
-            let reason = if local.size == 0 {
-                Reason::VolumeEmpty
-            } else {
-                Reason::RolledBack
-            };
-            refuse(
-                reason,
-                format!(
-                    "the anchor has size {}, the volume {} entries and its second copy {}",
-                    anchor.size, local.size, local.second_copy
-                ),
-            )
-        };
+        return shorter(local, anchor);
     }
     if local.root_at_anchor != Some(anchor.root) {
         return refuse(
@@ -107,6 +82,37 @@ pub(crate) fn decide(local: &Local, anchor: Option<&Head>, origin: &str, epoch: 
     } else {
         Decision::Resume
     })
+}
+
+/// Nothing at all is a new ledger; anything else had an anchor.
+fn without_anchor(local: &Local) -> Result<Decision, Failure> {
+    if local.size == 0 && local.checkpoint.is_none() {
+        return Ok(Decision::Genesis);
+    }
+    let entries = local.size.max(local.checkpoint.unwrap_or(0));
+    Err(Failure::new(
+        Reason::AnchorMissing,
+        format!("the volume holds {entries} entries but there is no anchor; it was deleted"),
+    ))
+}
+
+/// The database lacks entries that are anchored.
+fn shorter(local: &Local, anchor: &Head) -> Result<Decision, Failure> {
+    if local.second_copy >= anchor.size {
+        return Ok(Decision::Refill);
+    }
+    let reason = if local.size == 0 {
+        Reason::VolumeEmpty
+    } else {
+        Reason::RolledBack
+    };
+    Err(Failure::new(
+        reason,
+        format!(
+            "the anchor has size {}, the volume {} entries and its second copy {}",
+            anchor.size, local.size, local.second_copy
+        ),
+    ))
 }
 
 #[cfg(test)]

@@ -44,8 +44,9 @@ impl Survey {
         survey
     }
 
-    /// Reads every entry of the database.
+    /// Reads every page, entry and blob of the database.
     pub fn of(store: &Store, mark: u64) -> Result<Self, Failure> {
+        store.check_pages()?;
         let mut survey = Self::new(mark);
         store.scan(0..u64::MAX >> 1, |row| {
             let entry = survey.row(&row)?;

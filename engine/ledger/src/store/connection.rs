@@ -144,7 +144,11 @@ fn authorize_writer(context: AuthContext<'_>) -> Authorization {
 
 fn authorize_reader(context: AuthContext<'_>) -> Authorization {
     match context.action {
-        AuthAction::Select
+        AuthAction::Pragma {
+            pragma_name: "integrity_check",
+            ..
+        }
+        | AuthAction::Select
         | AuthAction::Read { .. }
         | AuthAction::Transaction { .. }
         | AuthAction::Function {

@@ -91,6 +91,31 @@ fn checkpoint(source: &Source) -> Result<Option<(String, Checkpoint)>, CommandEr
     }))
 }
 
+/// What the checkpoint says of the entries that are there, in words.
+fn agreement(claimed: Option<&Checkpoint>, matches: Option<bool>, there: u64) -> String {
+    let Some(claimed) = claimed else {
+        return said(Tone::Open, "there is no checkpoint");
+    };
+    let size = claimed.size;
+    match matches {
+        Some(true) => said(
+            Tone::Good,
+            &format!("the checkpoint agrees: these are the {size} entries that it signs"),
+        ),
+        Some(false) => said(
+            Tone::Bad,
+            &format!(
+                "the checkpoint signs {size} entries with another root: {}",
+                claimed.root
+            ),
+        ),
+        None => said(
+            Tone::Bad,
+            &format!("the checkpoint signs {size} entries, there are {there}"),
+        ),
+    }
+}
+
 /// Size and root over the entries that are there, compared with the checkpoint's.
 fn root(source: &Source, size: Option<u64>, output: Output) -> Result<Exit, CommandError> {
     let there = source.size()?;
@@ -121,27 +146,7 @@ fn root(source: &Source, size: Option<u64>, output: Output) -> Result<Exit, Comm
         .filter(|claimed| claimed.size <= there)
         .map(|claimed| claimed.root == root_covered);
     if output == Output::Table {
-        let checkpoint = match (&claimed, matches) {
-            (Some(claimed), Some(true)) => said(
-                Tone::Good,
-                &format!(
-                    "the checkpoint agrees: these are the {} entries that it signs",
-                    claimed.size
-                ),
-            ),
-            (Some(claimed), Some(false)) => said(
-                Tone::Bad,
-                &format!(
-                    "the checkpoint signs {} entries with another root: {}",
-                    claimed.size, claimed.root
-                ),
-            ),
-            (Some(claimed), None) => said(
-                Tone::Bad,
-                &format!("the checkpoint signs {} entries, there are {there}", claimed.size),
-            ),
-            (None, _) => said(Tone::Open, "there is no checkpoint"),
-        };
+        let checkpoint = agreement(claimed.as_ref(), matches, there);
         line(&format!("{size} entries\nroot {root}\n{checkpoint}"))?;
     } else {
         let value = json!({

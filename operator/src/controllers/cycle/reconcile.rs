@@ -11,7 +11,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::runtime::controller::{Action as Requeue, Config, Controller};
-use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::{Predicate as _, WatchStreamExt as _, predicates, watcher};
 use kube::{Api, Resource, ResourceExt as _};
 use penin_api::foreign::HttpRoute;
@@ -83,26 +83,14 @@ pub async fn run(shared: Arc<Shared>, namespace: Option<String>, stop: Cancellat
     .modify(|challenger| challenger.managed_fields_mut().clear())
     .touched_objects()
     .predicate_filter(changed, kube::runtime::PredicateConfig::default());
-    let every_cycle = reader.clone();
+    let of_gate = cycles_of_gates(reader.clone());
     Controller::for_stream(stream, reader)
         .with_config(Config::default().debounce(DEBOUNCE).concurrency(CONCURRENT))
-        .watches_stream(challengers, |challenger| {
-            let namespace = challenger.namespace()?;
-            Some(ObjectRef::new(&challenger.spec.cycle_ref.name).within(&namespace))
-        })
+        .watches_stream(challengers, |challenger| cycle_of_challenger(&challenger))
         .watches(
             scoped::<PartialObjectMeta<PromotionGate>>(&client, namespace.as_deref()),
             watcher::Config::default(),
-            move |gate| {
-                let here = gate.namespace();
-                let cycles = every_cycle
-                    .state()
-                    .into_iter()
-                    .filter(move |cycle| cycle.namespace() == here);
-                cycles
-                    .map(|cycle| ObjectRef::from_obj(cycle.as_ref()))
-                    .collect::<Vec<_>>()
-            },
+            of_gate,
         )
         .owns(
             scoped::<PartialObjectMeta<Deployment>>(&client, namespace.as_deref()),
@@ -115,10 +103,7 @@ pub async fn run(shared: Arc<Shared>, namespace: Option<String>, stop: Cancellat
         .watches(
             scoped::<PartialObjectMeta<EndpointSlice>>(&client, namespace.as_deref()),
             labelled,
-            |slice| {
-                let namespace = slice.namespace()?;
-                Some(ObjectRef::new(slice.labels().get(LABEL_CYCLE)?).within(&namespace))
-            },
+            |slice| cycle_of_slice(&slice),
         )
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, on_error, shared)
@@ -128,6 +113,28 @@ pub async fn run(shared: Arc<Shared>, namespace: Option<String>, stop: Cancellat
             }
         })
         .await;
+}
+
+fn cycle_of_challenger(challenger: &Challenger) -> Option<ObjectRef<PeninCycle>> {
+    let namespace = challenger.namespace()?;
+    Some(ObjectRef::new(&challenger.spec.cycle_ref.name).within(&namespace))
+}
+
+fn cycle_of_slice(slice: &PartialObjectMeta<EndpointSlice>) -> Option<ObjectRef<PeninCycle>> {
+    let namespace = slice.namespace()?;
+    Some(ObjectRef::new(slice.labels().get(LABEL_CYCLE)?).within(&namespace))
+}
+
+/// Every cycle of a gate's namespace: which of them name it is for them to find out.
+fn cycles_of_gates(
+    cycles: Store<PeninCycle>,
+) -> impl Fn(PartialObjectMeta<PromotionGate>) -> Vec<ObjectRef<PeninCycle>> {
+    move |gate| {
+        let here = gate.namespace();
+        let cycles = cycles.state();
+        let cycles = cycles.iter().filter(|cycle| cycle.namespace() == here);
+        cycles.map(|cycle| ObjectRef::from_obj(cycle.as_ref())).collect()
+    }
 }
 
 fn scoped<K>(client: &kube::Client, namespace: Option<&str>) -> Api<K>

@@ -43,14 +43,7 @@ pub fn baseline(
             );
         }
     };
-    let position = Position {
-        // Nothing waits for this measurement: what a restarted source or a reset counter has spoiled is begun anew.
-        window_start: match evidence.candidate.traffic.unknown() {
-            Some(unknown) if unknown.reason.spoils_window() => Some(now),
-            _ => position.window_start,
-        },
-        ..position
-    };
+    let position = unspoilt(evidence, position, now);
     let (outcome, engine, judged) = match measured(snapshot, config, book, evidence, &position) {
         Ok(result) => result,
         Err(error) => {
@@ -73,24 +66,29 @@ pub fn baseline(
     if recorded {
         enter_league(&mut book, outcome.scores.linf);
     }
-    let draft = records::judgement(
-        snapshot,
-        Kind::GateEval,
-        &book.champion,
-        &snapshot.key.uid,
-        now,
-        &judged,
-    );
+    let (champion, uid) = (&book.champion, &snapshot.key.uid);
+    let record = Record {
+        draft: records::judgement(snapshot, Kind::GateEval, champion, uid, now, &judged),
+        book: Some(book),
+        withdrawal: None,
+    };
     let position = Position {
         noted: Some(Note { at: now, causes }),
         ..position
     };
-    let record = Record {
-        draft,
-        book: Some(book),
-        withdrawal: None,
-    };
     Plan::record(Step::Idle, reason, message, record, position).with_judgement(judged)
+}
+
+/// Nothing waits for this measurement: what a restarted source or a reset counter has spoiled is begun anew.
+fn unspoilt(evidence: &Evidence, position: Position, now: Timestamp) -> Position {
+    let unknown = evidence.candidate.traffic.unknown();
+    if unknown.is_some_and(|unknown| unknown.reason.spoils_window()) {
+        return Position {
+            window_start: Some(now),
+            ..position
+        };
+    }
+    position
 }
 
 /// The engine's cycle with the champion as its own candidate.
