@@ -90,7 +90,16 @@ impl Running {
     }
 }
 
-impl Operator<'_> {
+impl<'a> Operator<'a> {
+    fn new(namespace: &'a TestNamespace, client: Client) -> Self {
+        Self {
+            namespace,
+            client,
+            folder: tempfile::tempdir().unwrap(),
+            epoch: 0,
+        }
+    }
+
     fn directory(&self, generation: u32) -> PathBuf {
         let name = match generation {
             1 => "ledger".to_owned(),
@@ -230,12 +239,7 @@ impl Operator<'_> {
 async fn keys_are_rotated_and_a_generation_is_archived() {
     let cluster = cluster().await;
     let namespace = cluster.namespace("ledger").await.unwrap();
-    let mut operator = Operator {
-        namespace: &namespace,
-        client: cluster.client(),
-        folder: tempfile::tempdir().unwrap(),
-        epoch: 0,
-    };
+    let mut operator = Operator::new(&namespace, cluster.client());
 
     // A new ledger makes its keys and publishes what verifiers need.
     let running = operator.open(1, "first", None).await;
@@ -382,12 +386,7 @@ async fn the_policy_is_kept_in_step_and_never_exchanged() {
 async fn keys_that_exist_and_are_not_mounted_are_waited_for() {
     let cluster = cluster().await;
     let namespace = cluster.namespace("keys").await.unwrap();
-    let mut operator = Operator {
-        namespace: &namespace,
-        client: cluster.client(),
-        folder: tempfile::tempdir().unwrap(),
-        epoch: 0,
-    };
+    let mut operator = Operator::new(&namespace, cluster.client());
     // As after a process that died once it had made the Secret, in a pod that does not have it yet.
     operator.make_secret("keys", 7).await;
     let running = operator.start(1, "keys", None);
