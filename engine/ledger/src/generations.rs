@@ -1,11 +1,13 @@
 //! Generations: a ledger is sealed, exported, and the next one begins with a link to its last head. Nothing is ever
 //! rewritten, and the chain of generations is checked like the chain of entries.
 
+use std::collections::BTreeMap;
+
 use crate::anchor::Head;
 pub use crate::entry::internal::Successor;
 use crate::entry::internal::{self, Archive, Genesis};
 use crate::entry::{Body, Entry, Kind, StateUpdate};
-use crate::hash::leaf_hash;
+use crate::hash::{Digest, leaf_hash};
 use crate::health::Reason;
 use crate::ledger::Ledger;
 use crate::reader::ReadError;
@@ -142,7 +144,8 @@ pub fn beginning(source: &Source) -> Result<Option<Genesis>, ReadError> {
 }
 
 /// What is wrong with the link from a generation to the next; `None` when nothing is. The link goes both ways: the next
-/// one names the last head of the one before, which names origin and first keys of the next one.
+/// one names the last head of the one before, which names origin and first keys of the next one. The states that the
+/// next one begins with must be those that the one before left. Memory grows with the number of states.
 ///
 /// # Errors
 /// When an entry cannot be read.
@@ -169,6 +172,60 @@ pub fn broken_link(previous: &Source, next: &Source) -> Result<Option<String>, R
             describe(end.next.as_ref()),
             describe(Some(&begun))
         )),
-        Some(_) => None,
+        Some(_) => difference(&left(previous)?, &taken_over(next)?),
     })
+}
+
+/// Digests of states by their keys.
+type States = BTreeMap<String, Digest>;
+
+/// The states that have a value at the end of a generation.
+fn left(source: &Source) -> Result<States, ReadError> {
+    let mut states = States::new();
+    source.read(0..u64::MAX, |seq, bytes| {
+        let entry = Entry::decode_trusted(bytes, leaf_hash(bytes)).map_err(|error| ReadError::Entry { seq, error })?;
+        note(&mut states, &entry);
+        Ok::<(), ReadError>(())
+    })?;
+    Ok(states)
+}
+
+/// The states that a generation begins with: those of the CARRY entries right behind its first entry.
+fn taken_over(source: &Source) -> Result<States, ReadError> {
+    let mut states = States::new();
+    for seq in 1.. {
+        let Some(bytes) = source.entry_bytes(seq)? else { break };
+        let entry = Entry::decode(&bytes).map_err(|error| ReadError::Entry { seq, error })?;
+        if entry.kind != Kind::Carry {
+            break;
+        }
+        note(&mut states, &entry);
+    }
+    Ok(states)
+}
+
+/// An empty value is none: that is how a state is deleted.
+fn note(states: &mut States, entry: &Entry) {
+    for state in &entry.state {
+        if state.size > 0 {
+            states.insert(state.key.clone(), state.sha256);
+        } else {
+            states.remove(&state.key);
+        }
+    }
+}
+
+/// The first state, in the order of the keys, that was not taken over as it was left.
+fn difference(left: &States, taken: &States) -> Option<String> {
+    let key = left
+        .keys()
+        .chain(taken.keys())
+        .filter(|key| left.get(*key) != taken.get(*key))
+        .min()?;
+    let name = |digest: Option<&Digest>| digest.map_or_else(|| "none".to_owned(), Digest::to_string);
+    Some(format!(
+        "it begins with {} as state {key:?}, the generation before left {}",
+        name(taken.get(key)),
+        name(left.get(key))
+    ))
 }

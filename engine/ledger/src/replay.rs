@@ -82,26 +82,42 @@ pub struct ReplayReport {
 ///
 /// # Errors
 /// When an entry or a blob cannot be read.
-pub fn replay(source: &Source, range: Range<u64>, mut progress: impl FnMut(u64)) -> Result<ReplayReport, ReadError> {
-    let mut report = ReplayReport::default();
-    let mut states = States::default();
-    source.read(range, |seq, bytes| {
-        if report.divergence.is_some() {
-            return Ok(());
-        }
-        progress(seq);
-        let entry = Entry::decode(bytes).map_err(|error| ReadError::Entry { seq, error })?;
-        if !entry.content_hashes.is_empty() || entry.kind == Kind::Adopt {
-            one(source, &entry, &mut states, &mut report)?;
-        }
-        Ok::<(), ReadError>(())
-    })?;
-    Ok(report)
+pub fn replay(source: &Source, range: Range<u64>, progress: impl FnMut(u64)) -> Result<ReplayReport, ReadError> {
+    States::default().replay(source, range, progress)
 }
 
-/// Hash of the engine's state by the UID of the cycle, as the entries so far left it.
-#[derive(Default)]
-struct States(HashMap<String, Digest>);
+/// Hash of the engine's state by the UID of the cycle, as the entries replayed so far left it. Generations that follow
+/// each other are replayed with the same one, the oldest first; that they do is [`crate::generations::broken_link`]'s to
+/// check.
+#[derive(Debug, Clone, Default)]
+pub struct States(HashMap<String, Digest>);
+
+impl States {
+    /// As [`replay()`], from these states on.
+    ///
+    /// # Errors
+    /// When an entry or a blob cannot be read.
+    pub fn replay(
+        &mut self,
+        source: &Source,
+        range: Range<u64>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<ReplayReport, ReadError> {
+        let mut report = ReplayReport::default();
+        source.read(range, |seq, bytes| {
+            if report.divergence.is_some() {
+                return Ok(());
+            }
+            progress(seq);
+            let entry = Entry::decode(bytes).map_err(|error| ReadError::Entry { seq, error })?;
+            if !entry.content_hashes.is_empty() || entry.kind == Kind::Adopt {
+                one(source, &entry, self, &mut report)?;
+            }
+            Ok::<(), ReadError>(())
+        })?;
+        Ok(report)
+    }
+}
 
 fn one(source: &Source, entry: &Entry, states: &mut States, report: &mut ReplayReport) -> Result<(), ReadError> {
     let seq = entry.position.seq;
@@ -117,17 +133,17 @@ fn one(source: &Source, entry: &Entry, states: &mut States, report: &mut ReplayR
         report.without_inputs += 1;
         return Ok(());
     };
-    // A rollback that had waited was decided before what stands in front of it.
-    let before = if entry.queued.is_some() {
-        None
-    } else {
-        states.0.get(&uid)
-    };
+    // A rollback that had waited was decided before what stands in front of it. When that was taken over from an earlier
+    // generation and the cycle had gone on, it sets no state.
+    let had_waited = entry.queued.is_some();
+    let before = states.0.get(&uid).filter(|_| !had_waited);
     match run(&recorded, before, &entry.content_hashes) {
         Ok((events, after)) => {
             report.cycles += 1;
             report.events += events;
-            states.0.insert(uid, after);
+            if !had_waited || !entry.state.is_empty() {
+                states.0.insert(uid, after);
+            }
         }
         Err(detail) => report.divergence = Some(Divergence { seq, detail }),
     }

@@ -183,6 +183,34 @@ fn a_link_to_anything_else_is_named() {
     assert!(link(&sealed, &usurped).unwrap().contains("was sealed for"));
 }
 
+#[test]
+fn states_that_were_not_taken_over_as_they_were_left_are_named() {
+    let one = tempdir().unwrap();
+    let handed = first(one.path());
+    let key = "engine/shop/ranker";
+    let state = |key: &str, value: &[u8]| StateUpdate {
+        key: key.to_owned(),
+        value: value.to_vec(),
+    };
+    let another = state("cycle/9", b"1");
+    for (states, wrong) in [
+        (vec![], key),
+        (vec![state(key, b"{\"cycle\":3}")], key),
+        (vec![another.clone(), handed.state[0].clone()], "cycle/9"),
+        // The first one in the order of the keys.
+        (vec![another], "cycle/9"),
+    ] {
+        let two = tempdir().unwrap();
+        let forged = Predecessor {
+            state: states,
+            ..handed.clone()
+        };
+        next(two.path(), Some(forged));
+        let named = link(&one, &two).unwrap();
+        assert!(named.contains(&format!("as state {wrong:?}")), "{named}");
+    }
+}
+
 /// Two generations: the first is sealed, and rollbacks wait in its queue.
 struct Pair {
     one: TempDir,

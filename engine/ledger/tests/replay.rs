@@ -15,14 +15,16 @@ mod cycles;
 
 use std::path::Path;
 
-use common::{draft, open};
+use common::{START_MS, draft, keys, open, options};
 use cycles::Cycles;
-use penin_ledger::replay::{ReplayReport, replay};
-use penin_ledger::{Draft, Kind, MemoryAnchor, Source};
+use penin_ledger::generations::{Predecessor, Successor, hand_over};
+use penin_ledger::replay::{ReplayReport, States, replay};
+use penin_ledger::{Draft, Kind, Ledger, MemoryAnchor, Options, RollbackQueue, Source, StateUpdate};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 
 const CYCLES: u64 = 100;
+const SECOND: &str = "test.penin.ai/ledger/default/2";
 
 /// A ledger of a hundred cycles; `change` sees each draft before it is written, with its number.
 fn write(dir: &Path, alter: impl Fn(u64, &mut Value), change: impl Fn(u64, &mut Draft)) {
@@ -126,4 +128,124 @@ fn a_state_that_no_decision_left_is_caught() {
         "{}",
         divergence.detail
     );
+}
+
+/// The draft of the next cycle, with the state after it as the operator stores it.
+fn recorded(cycles: &mut Cycles, n: u64) -> Draft {
+    let mut draft = draft(Kind::GateEval, n);
+    cycles.record(&mut draft, |_| {}).unwrap();
+    draft.state = vec![StateUpdate {
+        key: "cycle/3f0e".into(),
+        value: n.to_be_bytes().to_vec(),
+    }];
+    draft
+}
+
+/// Seals a ledger of three cycles and begins the next generation.
+fn two_generations(one: &Path, two: &Path, anchor: &MemoryAnchor, cycles: &mut Cycles) -> Ledger {
+    let ledger = open(one, MemoryAnchor::default(), 1).unwrap();
+    for n in 1..=3 {
+        ledger.append(recorded(cycles, n)).wait().unwrap();
+    }
+    let next = Successor {
+        origin: SECOND.into(),
+        keys: keys().verifiers(),
+    };
+    let previous = hand_over(ledger, next, START_MS).unwrap();
+    second(one, two, anchor, Some(previous))
+}
+
+/// Opens the second generation.
+fn second(one: &Path, two: &Path, anchor: &MemoryAnchor, previous: Option<Predecessor>) -> Ledger {
+    let options = Options {
+        origin: SECOND.into(),
+        previous,
+        earlier: vec![one.to_owned()],
+        ..options()
+    };
+    Ledger::open(two, keys(), Box::new(anchor.clone()), 1, options).unwrap()
+}
+
+fn settle(ledger: &Ledger) {
+    while ledger.health().rollbacks_on_disk + ledger.health().rollbacks_in_memory > 0 {
+        std::thread::yield_now();
+    }
+}
+
+fn replayed_in_turn(directories: [&Path; 2]) -> [ReplayReport; 2] {
+    let mut states = States::default();
+    directories.map(|directory| {
+        let source = Source::open(directory).unwrap();
+        states.replay(&source, 0..u64::MAX, |_| {}).unwrap()
+    })
+}
+
+#[test]
+fn decisions_go_on_from_the_states_of_the_generation_before() {
+    let (one, two) = (tempdir().unwrap(), tempdir().unwrap());
+    let mut cycles = Cycles::start().unwrap();
+    let ledger = two_generations(one.path(), two.path(), &MemoryAnchor::default(), &mut cycles);
+    for n in 4..=6 {
+        ledger.append(recorded(&mut cycles, n)).wait().unwrap();
+    }
+    ledger.close();
+    for report in replayed_in_turn([one.path(), two.path()]) {
+        assert_eq!((report.divergence, report.cycles), (None, 3));
+    }
+    // Begun anew instead: the generation agrees with itself, but not with the one before.
+    let (one, two) = (tempdir().unwrap(), tempdir().unwrap());
+    let start = || Cycles::start().unwrap();
+    let ledger = two_generations(one.path(), two.path(), &MemoryAnchor::default(), &mut start());
+    ledger.append(recorded(&mut start(), 4)).wait().unwrap();
+    ledger.close();
+    assert_eq!(replayed(two.path()).divergence, None);
+    let [_, second] = replayed_in_turn([one.path(), two.path()]);
+    let divergence = second.divergence.unwrap();
+    assert_eq!(divergence.seq, 2);
+    assert!(
+        divergence.detail.starts_with("the state before"),
+        "{}",
+        divergence.detail
+    );
+}
+
+/// A withdrawal waited while the ledger was away, and the entry that nobody was told of came before it.
+#[test]
+fn a_rollback_that_had_waited_stands_on_what_it_was_decided_on() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path(), MemoryAnchor::default(), 1).unwrap();
+    let mut cycles = Cycles::start().unwrap();
+    ledger.append(recorded(&mut cycles, 1)).wait().unwrap();
+    // Both are decided on the state after the first one.
+    let mut withdrawn = cycles.clone();
+    let mut rollback = recorded(&mut withdrawn, 2);
+    rollback.kind = Kind::Rollback;
+    ledger.append(recorded(&mut cycles, 2)).wait().unwrap();
+    ledger.queue_rollback(rollback).unwrap();
+    settle(&ledger);
+    // What it left is what the next one stands on.
+    ledger.append(recorded(&mut withdrawn, 3)).wait().unwrap();
+    ledger.close();
+    let report = replayed(dir.path());
+    assert_eq!((report.divergence, report.cycles), (None, 4));
+}
+
+#[test]
+fn a_rollback_taken_over_too_late_sets_no_state() {
+    let (one, two) = (tempdir().unwrap(), tempdir().unwrap());
+    let mut cycles = Cycles::start().unwrap();
+    let mut rollback = recorded(&mut Cycles::start().unwrap(), 1);
+    rollback.kind = Kind::Rollback;
+    let anchor = MemoryAnchor::default();
+    let ledger = two_generations(one.path(), two.path(), &anchor, &mut cycles);
+    ledger.append(recorded(&mut cycles, 4)).wait().unwrap();
+    ledger.close();
+    // Left in the queue of the archived generation by a process that still had it open.
+    RollbackQueue::open(one.path()).push(rollback).unwrap();
+    let ledger = second(one.path(), two.path(), &anchor, None);
+    settle(&ledger);
+    ledger.append(recorded(&mut cycles, 5)).wait().unwrap();
+    ledger.close();
+    let report = replayed(two.path());
+    assert_eq!((report.divergence, report.cycles), (None, 3));
 }

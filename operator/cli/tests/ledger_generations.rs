@@ -172,6 +172,25 @@ fn generations_that_do_not_follow_each_other_and_policies_of_others_are_found() 
 }
 
 #[test]
+fn generations_are_replayed_in_turn_and_only_when_they_follow_each_other() {
+    let folder = three(None);
+    let replay = |previous: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_peninctl"));
+        command.args(["ledger", "replay"]).arg(folder.path().join("3"));
+        for name in previous {
+            command.arg("--previous").arg(folder.path().join(name));
+        }
+        let output = command.output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = replay(&["1", "2"]);
+    assert_eq!((code, text.lines().count()), (0, 3), "{text}");
+    let (code, text) = replay(&["1"]);
+    assert_eq!(code, 6, "{text}");
+    assert!(text.contains("follows 8 entries"), "{text}");
+}
+
+#[test]
 fn people_read_one_paragraph_for_each_generation() {
     let folder = three(None);
     let output = Command::new(env!("CARGO_BIN_EXE_peninctl"))

@@ -45,6 +45,7 @@ pub fn evidence(n: u64) -> Value {
 }
 
 /// A cycle of the engine after another.
+#[derive(Clone)]
 pub struct Cycles {
     document: Value,
     config: Config,

@@ -81,8 +81,12 @@ pub enum LedgerCommand {
     Replay {
         #[command(flatten)]
         ledger: LedgerPlace,
+        /// A generation before this one, replayed too: decisions go on from the states that it left. Given several
+        /// times, the oldest first.
+        #[arg(long, value_name = "LEDGER")]
+        previous: Vec<Place>,
         /// Begin with this entry.
-        #[arg(long, default_value_t = 0)]
+        #[arg(long, default_value_t = 0, conflicts_with = "previous")]
         since: u64,
     },
 }

@@ -48,9 +48,11 @@ pub async fn run(asked: LedgerArguments) -> Result<Exit, CommandError> {
         } => list::tail(Opened::open(&ledger.place).await?, &filter, last, follow, output).await,
         LedgerCommand::Prove { what } => prove::run(what, output).await,
         LedgerCommand::Export(arguments) => export::run(arguments).await,
-        LedgerCommand::Replay { ledger, since } => {
-            replay::run(&Opened::open(&ledger.place).await?.source()?, since, output)
-        }
+        LedgerCommand::Replay {
+            ledger,
+            previous,
+            since,
+        } => replay::run(&ledger.place, &previous, since, output).await,
     }
 }
 
