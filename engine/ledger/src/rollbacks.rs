@@ -6,8 +6,8 @@
 //! What waits when a generation is archived is recorded by the next one: see `inherit`.
 
 use std::collections::{HashSet, VecDeque};
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::anchor::{sync_parent, write_durably};
@@ -20,8 +20,14 @@ pub const ROLLBACK_QUEUE: &str = "rollbacks.queue";
 const DAMAGED: &str = "rollbacks.damaged";
 /// Most drafts that wait, on disk and in memory together.
 pub const MOST_ROLLBACKS: usize = 1_024;
-/// Most bytes of one draft's line.
-const MOST_LINE: usize = 1024 * 1024;
+/// Most bytes of one draft's line: the largest evidence, in Base64, and all that belongs to it.
+const MOST_LINE: usize = 16 * 1024 * 1024;
+/// Most bytes of all that waits; also what the side file may grow to, and twice that is read at most.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes that are appended to the ledger at a time.
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+/// Drafts that are appended to the ledger at a time.
+const BATCH_ITEMS: usize = 256;
 
 /// Where a queued draft is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +67,8 @@ enum Kept {
 struct Waiting {
     id: Digest,
     draft: Draft,
+    /// Length of its JSON.
+    bytes: usize,
     kept: Kept,
 }
 
@@ -73,12 +81,14 @@ pub struct RollbackQueue {
     /// Whether this process has flushed the directory since the file was made. An earlier process may have been killed
     /// between making the file and flushing its name.
     named: bool,
-    /// The side file could not be read: it may hold drafts that are not in `waiting`, so it is never replaced.
+    /// The side file holds, or may hold, lines that are kept nowhere else: it is never replaced.
     unread: bool,
     /// Drafts that are in the ledger, and anchored.
     recorded: HashSet<Digest>,
     /// Directories of earlier generations whose side files hold some of `waiting`.
     earlier: Vec<PathBuf>,
+    /// Half a line may stand at the end of the side file, which could not be cut off.
+    torn: bool,
 }
 
 impl RollbackQueue {
@@ -91,6 +101,7 @@ impl RollbackQueue {
             unread: false,
             recorded: HashSet::new(),
             earlier: Vec::new(),
+            torn: false,
         }
     }
 
@@ -107,14 +118,12 @@ impl RollbackQueue {
     /// Reads the side file of the ledger in `directory`; none is an empty queue.
     pub(crate) fn read(directory: &Path) -> io::Result<Self> {
         let mut queue = Self::new(directory);
-        let bytes = match fs::read(&queue.path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error),
-        };
+        let bytes = read_bounded(&queue.path)?;
         let mut damaged = Vec::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             match parse(line) {
+                // What ends a line that may have been torn.
+                _ if line == b"\n" => {}
                 // Written again after a flush that failed.
                 Some(waiting) if queue.knows(&waiting.id) => {}
                 Some(waiting) if queue.waiting.len() < MOST_ROLLBACKS => {
@@ -145,6 +154,8 @@ impl RollbackQueue {
             });
         if kept.is_ok() {
             self.rewrite();
+        } else {
+            self.unread = true;
         }
     }
 
@@ -167,11 +178,9 @@ impl RollbackQueue {
         let mut draft = draft;
         crate::redact::body(&mut draft.body);
         Prepared::new(draft.clone())?;
-        if self.waiting.len() >= MOST_ROLLBACKS {
-            return Err(QueueError::Full);
-        }
         let json = serde_json::to_vec(&draft).map_err(|_| QueueError::Full)?;
-        if json.len() > MOST_LINE {
+        let bytes: usize = self.waiting.iter().map(|waiting| waiting.bytes).sum();
+        if self.waiting.len() >= MOST_ROLLBACKS || json.len() > MOST_LINE || bytes + json.len() > MOST_BYTES {
             return Err(QueueError::Full);
         }
         let id = Digest::of(&json);
@@ -187,7 +196,10 @@ impl RollbackQueue {
         };
         match known.and_then(|at| self.waiting.get_mut(at)) {
             Some(waiting) => waiting.kept = kept,
-            None => self.waiting.push_back(Waiting { id, draft, kept }),
+            None => {
+                let bytes = json.len();
+                self.waiting.push_back(Waiting { id, draft, bytes, kept });
+            }
         }
         Ok(match kept {
             Kept::OnDisk | Kept::Earlier => Queued::OnDisk,
@@ -197,7 +209,7 @@ impl RollbackQueue {
 
     fn write_line(&mut self, id: &Digest, json: &[u8]) -> io::Result<()> {
         let mut line = format!("{id} ").into_bytes();
-        if self.unread {
+        if self.unread || self.torn {
             // Nobody knows whether the last line is whole.
             line.insert(0, b'\n');
         }
@@ -207,8 +219,11 @@ impl RollbackQueue {
         let before = file.metadata()?.len();
         let written = file.write_all(&line).and_then(|()| file.sync_data());
         if written.is_err() {
-            // Half a line would spoil the next one; if even this fails, reading sets the torn line aside.
-            file.set_len(before)?;
+            // Half a line would spoil the next one. If even this fails, the next one begins on a line of its own, and
+            // reading sets the torn one aside.
+            let cut = file.set_len(before);
+            self.torn |= cut.is_err();
+            cut?;
         }
         written?;
         if !self.named {
@@ -218,15 +233,40 @@ impl RollbackQueue {
         Ok(())
     }
 
-    /// Drafts that wait, oldest first, with the id that makes appending them idempotent.
-    pub(crate) fn waiting(&self) -> impl Iterator<Item = (Digest, &Draft)> {
-        self.waiting.iter().map(|waiting| (waiting.id, &waiting.draft))
+    /// Drafts that wait, oldest first, with the id that makes appending them idempotent: as many as are appended at a
+    /// time.
+    pub(crate) fn next_batch(&self) -> Vec<(Digest, Draft)> {
+        let mut bytes = 0;
+        let fits = |waiting: &&Waiting| {
+            let first = bytes == 0;
+            bytes += waiting.bytes;
+            first || bytes <= BATCH_BYTES
+        };
+        let some = self.waiting.iter().take(BATCH_ITEMS).take_while(fits);
+        some.map(|waiting| (waiting.id, waiting.draft.clone())).collect()
     }
 
     /// Drafts that wait, oldest first, for a queue of another process or an open ledger to take.
     #[must_use]
     pub fn into_drafts(self) -> Vec<Draft> {
         self.waiting.into_iter().map(|waiting| waiting.draft).collect()
+    }
+
+    /// Takes out a draft that can be no entry of this program's; another version's checks may have let it in. Its line is
+    /// kept for a person.
+    pub(crate) fn refuse(&mut self, id: &Digest) {
+        let Some(at) = self.waiting.iter().position(|waiting| waiting.id == *id) else {
+            return;
+        };
+        let line = self
+            .waiting
+            .remove(at)
+            .and_then(|waiting| line(&waiting))
+            .unwrap_or_default();
+        self.damaged += 1;
+        if let Some(directory) = self.path.parent().map(Path::to_owned) {
+            self.set_aside(&directory, &line);
+        }
     }
 
     /// Forgets drafts that are in the ledger now, and anchored.
@@ -297,14 +337,8 @@ impl RollbackQueue {
         if self.unread {
             return;
         }
-        let mut bytes = Vec::new();
-        for waiting in self.waiting.iter().filter(|waiting| waiting.kept != Kept::Earlier) {
-            if let Ok(json) = serde_json::to_vec(&waiting.draft) {
-                bytes.extend_from_slice(format!("{} ", waiting.id).as_bytes());
-                bytes.extend_from_slice(&json);
-                bytes.push(b'\n');
-            }
-        }
+        let own = self.waiting.iter().filter(|waiting| waiting.kept != Kept::Earlier);
+        let bytes: Vec<u8> = own.filter_map(line).flatten().collect();
         // Also after a failure: the file may have been replaced, and its new name not flushed.
         self.named = write_durably(&self.path, &bytes).is_ok();
         if self.named {
@@ -333,6 +367,28 @@ impl RollbackQueue {
     }
 }
 
+/// The whole side file; none is an empty one. One that nobody here can have written is not read into memory.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(bytes),
+        Err(error) => return Err(error),
+    };
+    let most = 2 * MOST_BYTES as u64;
+    if file.take(most + 1).read_to_end(&mut bytes)? as u64 > most {
+        return Err(io::Error::other(format!("it is larger than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+fn line(waiting: &Waiting) -> Option<Vec<u8>> {
+    let mut line = format!("{} ", waiting.id).into_bytes();
+    line.extend(serde_json::to_vec(&waiting.draft).ok()?);
+    line.push(b'\n');
+    Some(line)
+}
+
 fn parse(line: &[u8]) -> Option<Waiting> {
     let line = line.strip_suffix(b"\n")?;
     let (id, json) = line.split_at_checked(64)?;
@@ -345,12 +401,15 @@ fn parse(line: &[u8]) -> Option<Waiting> {
     Some(Waiting {
         id,
         draft,
+        bytes: json.len(),
         kept: Kept::OnDisk,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::entry::Subject;
 
@@ -370,9 +429,9 @@ mod tests {
         assert_eq!(queue.push(draft(2)), Ok(Queued::OnDisk));
         assert_eq!(queue.push(draft(2)), Ok(Queued::OnDisk));
         let mut again = RollbackQueue::open(dir.path());
-        let times: Vec<_> = again.waiting().map(|(_, d)| d.time_ms).collect();
+        let times: Vec<_> = again.next_batch().iter().map(|(_, draft)| draft.time_ms).collect();
         assert_eq!(times, [1, 2]);
-        let first = again.waiting().next().unwrap().0;
+        let first = again.next_batch()[0].0;
         again.remove(|id| *id == first);
         assert_eq!(RollbackQueue::open(dir.path()).on_disk(), 1);
     }
@@ -411,7 +470,7 @@ mod tests {
         fs::write(&path, altered).unwrap();
         let again = RollbackQueue::open(dir.path());
         assert_eq!((again.on_disk(), again.damaged()), (1, 1));
-        assert_eq!(again.waiting().next().unwrap().1.time_ms, 2);
+        assert_eq!(again.next_batch()[0].1.time_ms, 2);
     }
 
     #[test]

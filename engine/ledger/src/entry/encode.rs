@@ -91,6 +91,8 @@ pub struct Prepared {
     pub(crate) content: Vec<(Digest, Vec<u8>)>,
     pub(crate) state: Vec<StateRef>,
     pub(crate) basis: Vec<Basis>,
+    /// Digest of the draft that had waited in the rollback queue.
+    pub(crate) queued: Option<Digest>,
     pub(crate) columns: Columns,
 }
 
@@ -179,6 +181,7 @@ impl Prepared {
             content,
             state,
             basis: draft.basis,
+            queued,
             columns,
         };
         let size = prepared.longest();

@@ -58,6 +58,25 @@ impl PublishedCopy {
         Ok(true)
     }
 
+    /// Whether there is any entry, full, partial or in the tail.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn has_entries(&self) -> io::Result<bool> {
+        for folder in ["tile/entries", "tail"] {
+            match fs::read_dir(self.directory.join(folder)) {
+                Ok(mut items) => {
+                    if items.next().transpose()?.is_some() {
+                        return Ok(true);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
     /// The newest checkpoint, unverified.
     ///
     /// # Errors

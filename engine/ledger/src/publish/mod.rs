@@ -10,6 +10,7 @@ pub mod paths;
 pub(crate) mod tail;
 pub(crate) mod tiles;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -25,7 +26,6 @@ use crate::health::{Failure, Reason};
 use crate::note::Checkpoint;
 use crate::store::{Store, StoreError};
 use crate::writer::lock;
-use copy::PublishedCopy;
 use files::put;
 use paths::TILE_WIDTH;
 use tail::{Item, Tail};
@@ -72,12 +72,12 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Starts the thread. Nothing is published before the first head.
-    pub fn start(directory: &Path, key: SigningKey) -> Result<Self, Failure> {
+    /// Starts the thread. Nothing is published before the first head. An earlier process published, and flushed,
+    /// `published` entries; the first pass compares them with the record.
+    pub fn start(directory: &Path, key: SigningKey, published: u64) -> Result<Self, Failure> {
         let mailbox = Arc::new(Mailbox::default());
-        mailbox
-            .flushed
-            .store(full_bundles(directory) * TILE_WIDTH, Ordering::Release);
+        let flushed = published / TILE_WIDTH * TILE_WIDTH;
+        mailbox.flushed.store(flushed, Ordering::Release);
         lock(&mailbox.inbox).keys.push(key);
         let (shared, path) = (Arc::clone(&mailbox), directory.to_owned());
         let thread = std::thread::Builder::new()
@@ -131,9 +131,13 @@ impl Publisher {
             });
             Ok::<(), StoreError>(())
         })?;
-        self.tail
-            .append(&items)
-            .map_err(|error| Failure::new(Reason::StorageFailed, format!("tail: {error}")))
+        self.tail.append(&items).map_err(|error| {
+            let reason = match error.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Reason::StorageFull,
+                _ => Reason::StorageFailed,
+            };
+            Failure::new(reason, format!("second copy: {error}"))
+        })
     }
 
     /// Publishes the last head and ends the thread.
@@ -155,14 +159,6 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Number of full bundles that an earlier process made durable: those of its last checkpoint, which is written
-/// after the flush. Their content is compared with the record by the first pass.
-fn full_bundles(directory: &Path) -> u64 {
-    let note = PublishedCopy::new(directory).checkpoint().ok().flatten();
-    note.and_then(|note| Checkpoint::claimed(&note))
-        .map_or(0, |claimed| claimed.size / TILE_WIDTH)
 }
 
 fn run(mailbox: &Mailbox, directory: &Path) {

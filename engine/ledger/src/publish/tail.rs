@@ -74,6 +74,15 @@ impl Tail {
     /// Appends consecutive entries from [`Self::next`], each behind its blobs, and flushes once per bundle
     /// touched.
     pub fn append(&mut self, items: &[Item]) -> io::Result<()> {
+        let appended = self.try_append(items);
+        if appended.is_err() {
+            // Nobody knows what of the file is on the disk: the next one begins it anew, from the first entry.
+            (self.open, self.next) = (None, None);
+        }
+        appended
+    }
+
+    fn try_append(&mut self, items: &[Item]) -> io::Result<()> {
         for bundle in items.chunk_by(|a, b| a.seq / TILE_WIDTH == b.seq / TILE_WIDTH) {
             let mut bytes = Vec::new();
             for item in bundle {
@@ -110,7 +119,6 @@ impl Tail {
             open.file.sync_data()?;
         }
         open.at = end;
-        // Only now: after a failed flush the next write starts a new file from the committed entries.
         self.open = Some(open);
         Ok(())
     }

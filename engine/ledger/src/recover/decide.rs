@@ -19,6 +19,8 @@ pub(crate) struct Local {
     pub second_copy: u64,
     /// Size of the last published checkpoint that carries our signature.
     pub checkpoint: Option<u64>,
+    /// Whether the second copy holds entries, whoever wrote them.
+    pub published: bool,
 }
 
 /// What to do.
@@ -86,13 +88,16 @@ pub(crate) fn decide(local: &Local, anchor: Option<&Head>, origin: &str, epoch: 
 
 /// Nothing at all is a new ledger; anything else had an anchor.
 fn without_anchor(local: &Local) -> Result<Decision, Failure> {
-    if local.size == 0 && local.checkpoint.is_none() {
+    if local.size == 0 && local.checkpoint.is_none() && !local.published {
         return Ok(Decision::Genesis);
     }
-    let entries = local.size.max(local.checkpoint.unwrap_or(0));
+    let entries = match local.size.max(local.checkpoint.unwrap_or(0)) {
+        0 => "published entries".to_owned(),
+        entries => format!("{entries} entries"),
+    };
     Err(Failure::new(
         Reason::AnchorMissing,
-        format!("the volume holds {entries} entries but there is no anchor; it was deleted"),
+        format!("the volume holds {entries} but there is no anchor; it was deleted"),
     ))
 }
 
@@ -129,6 +134,7 @@ mod tests {
             epoch: 3,
             second_copy: 0,
             checkpoint: None,
+            published: false,
         }
     }
 
@@ -153,7 +159,7 @@ mod tests {
     #[test]
     #[rustfmt::skip]
     fn every_row_of_the_recovery_table() {
-        let rows: [Row; 17] = [
+        let rows: [Row; 18] = [
             ("nothing anywhere", 0, None, |_, _| {}, Ok(Decision::Genesis)),
             ("start interrupted before the first entry", 0, Some(0), |_, _| {}, Ok(Decision::FinishGenesis)),
             ("start interrupted after the first entry", 1, Some(0), |_, _| {}, Ok(Decision::Resume)),
@@ -166,6 +172,7 @@ mod tests {
             ("volume lost", 0, Some(5), |_, _| {}, Err(Reason::VolumeEmpty)),
             ("anchor deleted", 5, None, |_, _| {}, Err(Reason::AnchorMissing)),
             ("anchor deleted, database lost", 0, None, |l, _| l.checkpoint = Some(5), Err(Reason::AnchorMissing)),
+            ("anchor deleted, only tiles left", 0, None, |l, _| l.published = true, Err(Reason::AnchorMissing)),
             ("rewritten", 5, Some(5), |l, _| l.root_at_anchor = Some(Digest::ZERO), Err(Reason::Forked)),
             ("anchor restored", 9, Some(5), |l, _| l.checkpoint = Some(7), Err(Reason::AnchorRolledBack)),
             ("newer epoch in the anchor", 5, Some(5), |_, a| a.as_mut().unwrap().epoch = 9, Err(Reason::Fenced)),

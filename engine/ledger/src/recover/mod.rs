@@ -46,6 +46,11 @@ pub(crate) fn open(
     let copy = PublishedCopy::new(directory);
     let (survey, decision) = survey_and_decide(&copy, &mut store, found, anchored.as_ref(), &keys, epoch, options)?;
     check_keys(&survey, &keys)?;
+    if anchored.as_ref().is_some_and(|head| head.size < survey.frontier.size()) {
+        // A process that was killed between writing and flushing left entries that only the kernel's memory holds.
+        store.make_durable()?;
+    }
+    let published = signed_size(&copy, &survey, &keys, &options.origin)?.unwrap_or(0);
     let anchored = claim(anchor.as_mut(), decision, anchored.as_ref(), &survey, epoch, options)?;
     // After the claim: what is an entry by now is anchored.
     let rollbacks = earlier::queue(directory, &survey, &options.earlier)?;
@@ -72,7 +77,7 @@ pub(crate) fn open(
         keys,
         policy: options.policy(),
         shared: Arc::clone(&shared),
-        publisher: Publisher::start(directory, publishing_key)?,
+        publisher: Publisher::start(directory, publishing_key, published.min(survey.frontier.size()))?,
         origin: options.origin.clone(),
         epoch,
         frontier: survey.frontier,
@@ -81,6 +86,7 @@ pub(crate) fn open(
         anchored,
         sealed: survey.sealed,
         unanchored_state: Vec::new(),
+        unanchored_rollbacks: Vec::new(),
     };
     if !writer.sealed {
         writer.append_internal(first)?;
@@ -111,7 +117,8 @@ fn survey_and_decide(
         root_at_anchor: found.root_at_mark,
         epoch: whole.epoch,
         second_copy: reached.as_ref().map_or(0, |reached| reached.frontier.size()),
-        checkpoint: signed_size(copy, whole, keys, &options.origin),
+        checkpoint: signed_size(copy, whole, keys, &options.origin)?,
+        published: copy.has_entries().map_err(|error| unreadable(&error))?,
     };
     let decision = decide(&local, anchored, &options.origin, epoch)?;
     match (decision, reached, anchored) {
@@ -125,13 +132,18 @@ fn survey_and_decide(
 }
 
 /// Size of the published checkpoint, when it carries the ledger's signature. One that does not proves nothing
-/// and is written anew.
-fn signed_size(copy: &PublishedCopy, survey: &Survey, keys: &Keys, origin: &str) -> Option<u64> {
-    let note = copy.checkpoint().ok().flatten()?;
+/// and is written anew. One that cannot be read may be what shows that the anchor was set back.
+fn signed_size(copy: &PublishedCopy, survey: &Survey, keys: &Keys, origin: &str) -> Result<Option<u64>, Failure> {
+    let Some(note) = copy.checkpoint().map_err(|error| unreadable(&error))? else {
+        return Ok(None);
+    };
     let key = survey.verifiers().unwrap_or_else(|| keys.verifiers()).log;
-    Checkpoint::open(&note, origin, &key)
-        .ok()
-        .map(|checkpoint| checkpoint.size)
+    let checkpoint = Checkpoint::open(&note, origin, &key).ok();
+    Ok(checkpoint.map(|checkpoint| checkpoint.size))
+}
+
+fn unreadable(error: &std::io::Error) -> Failure {
+    Failure::new(Reason::StorageFailed, format!("published copy: {error}"))
 }
 
 /// Origin lines go into signed notes: the key name there has no spaces and no plus sign.

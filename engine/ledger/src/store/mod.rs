@@ -3,8 +3,9 @@
 mod connection;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
@@ -14,6 +15,9 @@ use crate::health::{Failure, Reason};
 
 /// File name of the database inside the ledger's directory.
 pub const DATABASE: &str = "ledger.db";
+/// Written and removed to see whether a full volume has room again.
+const PROBE: &str = "probe";
+const PROBE_BYTES: usize = 1024 * 1024;
 /// Rows fetched at a time.
 const PAGE: u32 = 256;
 
@@ -199,6 +203,41 @@ impl Store {
         Ok(())
     }
 
+    /// Makes everything that is read here durable: flushes the WAL, moves it to the main file and flushes that.
+    ///
+    /// # Errors
+    /// Also when a reader kept part of it from being moved for as long as a lock is waited for.
+    pub fn make_durable(&self) -> Result<(), StoreError> {
+        // https://sqlite.org/pragma.html#pragma_wal_checkpoint: blocked, frames in the WAL, frames moved.
+        let (blocked, frames, moved): (i64, i64, i64) =
+            self.connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        if blocked == 0 && frames == moved {
+            return Ok(());
+        }
+        Err(StoreError::Io(format!(
+            "database: {moved} of {frames} pages of the WAL were moved; something else reads it"
+        )))
+    }
+
+    /// Whether the volume takes a file of the size that a transaction may need.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`], or why it takes nothing at all.
+    pub fn probe(&self) -> Result<(), StoreError> {
+        let path = self.path.with_file_name(PROBE);
+        let written = fs::File::create(&path).and_then(|file| {
+            file.write_all_at(&vec![1; PROBE_BYTES], 0)?;
+            file.sync_all()
+        });
+        let removed = fs::remove_file(&path);
+        written.and(removed).map_err(|error| match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::Full,
+            _ => StoreError::Io(format!("{}: {error}", path.display())),
+        })
+    }
+
     /// Moves the WAL into the main file, so that a closed ledger is one file. Failing does no harm: the next
     /// opener reads the WAL.
     pub fn fold(&self) -> Result<(), StoreError> {
@@ -381,7 +420,7 @@ const fn signed(value: u64) -> i64 {
 fn identity(path: &Path) -> Result<(u64, u64), StoreError> {
     match fs::metadata(path) {
         Ok(metadata) => Ok((metadata.dev(), metadata.ino())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StoreError::Replaced),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(StoreError::Replaced),
         Err(error) => Err(StoreError::Io(format!("{}: {error}", path.display()))),
     }
 }

@@ -4,12 +4,12 @@ mod plan;
 pub(crate) mod queue;
 pub(crate) mod ticket;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::anchor::{Anchor, AnchorError, Head};
-use crate::entry::{Draft, Kind, Prepared, StateRef};
+use crate::entry::{Kind, Prepared, StateRef};
 use crate::hash::Digest;
 use crate::health::{Failure, Reason};
 use crate::keys::{Keys, Verifiers};
@@ -76,6 +76,8 @@ pub(crate) struct Writer {
     pub sealed: bool,
     /// States of entries that are committed but not anchored yet.
     pub unanchored_state: Vec<StateRef>,
+    /// Rollbacks that had waited, and are committed but not anchored yet.
+    pub unanchored_rollbacks: Vec<Digest>,
 }
 
 struct CloseOnDrop(Arc<Queue>);
@@ -112,11 +114,10 @@ impl Writer {
     }
 
     fn pass(&mut self, items: Vec<Item>) {
-        if let Err(failure) = self.settle() {
+        if let Err(failure) = self.settle().and_then(|()| self.append_rollbacks()) {
             self.fail(&failure, items);
             return;
         }
-        self.append_rollbacks();
         if !items.is_empty() {
             self.append(items);
         }
@@ -127,9 +128,12 @@ impl Writer {
         match self.failure() {
             None => return Ok(()),
             Some(failure) if !failure.reason.is_transient() => return Err(failure),
+            Some(failure) if failure.reason == Reason::StorageFull => self.store.probe().map_err(Failure::from)?,
             Some(_) => {}
         }
         if self.anchored.size != self.frontier.size() {
+            // What failed may have been the second copy, and a promotion may be among these entries.
+            self.publisher.write_durably(&self.store, self.frontier.size())?;
             self.move_anchor()?;
             self.acknowledged(Vec::new());
         }
@@ -165,27 +169,27 @@ impl Writer {
         self.commit(batch)
     }
 
-    /// Appends the rollbacks that waited. They stay queued until they are anchored.
-    fn append_rollbacks(&mut self) {
-        let waiting: Vec<(Digest, Draft)> = {
-            let rollbacks = lock(&self.shared.rollbacks);
-            let waiting = rollbacks.waiting();
-            waiting.map(|(id, draft)| (id, draft.clone())).collect()
-        };
-        if waiting.is_empty() || self.sealed {
-            return;
-        }
-        let mut batch = self.start_batch();
-        for (id, draft) in &waiting {
-            // Checked when it was queued.
-            if let Ok(prepared) = Prepared::any_kind(draft.clone(), Some(*id)) {
-                self.place(&mut batch, Box::new(prepared), None);
+    /// Appends the rollbacks that waited, some at a time. They stay queued until they are anchored.
+    fn append_rollbacks(&mut self) -> Result<(), Failure> {
+        while !self.sealed {
+            let waiting = lock(&self.shared.rollbacks).next_batch();
+            if waiting.is_empty() {
+                break;
+            }
+            let mut batch = self.start_batch();
+            for (id, draft) in waiting {
+                match Prepared::any_kind(draft, Some(id)) {
+                    Ok(prepared) => self.place(&mut batch, Box::new(prepared), None),
+                    // It was checked when it was queued, but perhaps by another version of this program.
+                    Err(_) => lock(&self.shared.rollbacks).refuse(&id),
+                }
+            }
+            if !self.commit(batch) {
+                let unsaid = || Failure::new(Reason::StorageFailed, "the rollbacks that waited were not recorded");
+                return Err(self.failure().unwrap_or_else(unsaid));
             }
         }
-        if self.commit(batch) {
-            let done = |id: &Digest| waiting.iter().any(|(waited, _)| waited == id);
-            lock(&self.shared.rollbacks).remove(done);
-        }
+        Ok(())
     }
 
     /// Makes a batch durable, anchors it and answers. Whether all of it was acknowledged.
@@ -220,6 +224,7 @@ impl Writer {
         }
         for planned in &planned {
             self.unanchored_state.extend_from_slice(&planned.prepared.state);
+            self.unanchored_rollbacks.extend(planned.prepared.queued);
             if let Some(keys) = &planned.rotation {
                 self.publisher.rotate(keys.log.clone());
             }
@@ -296,6 +301,10 @@ impl Writer {
             state.insert(reference.key.clone(), reference);
         }
         drop(state);
+        let recorded: HashSet<Digest> = self.unanchored_rollbacks.drain(..).collect();
+        if !recorded.is_empty() {
+            lock(&self.shared.rollbacks).remove(|id| recorded.contains(id));
+        }
         lock(&self.shared.condition).anchored = self.anchored.clone();
         self.answer(planned);
         self.publisher.publish(self.anchored.clone());

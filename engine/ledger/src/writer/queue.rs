@@ -123,7 +123,10 @@ impl Queue {
     pub fn offer_or_register(&self, item: Item, waker: &Waker) -> Option<Item> {
         let mut inner = self.lock();
         if inner.closed.is_none() && !self.has_room(&inner, &item.0) {
-            inner.wakers.push(waker.clone());
+            // Polled again, it waits already.
+            if !inner.wakers.iter().any(|waiting| waiting.will_wake(waker)) {
+                inner.wakers.push(waker.clone());
+            }
             return Some(item);
         }
         self.push(inner, item);
