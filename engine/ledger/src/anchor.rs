@@ -7,11 +7,17 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::hash::Digest;
+
+/// How often, and how long, a swap waits for the lock of an anchor file.
+const LOCK_ATTEMPTS: u32 = 1_000;
+const LOCK_PAUSE: Duration = Duration::from_millis(3);
 
 /// The head of a ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,9 +163,16 @@ impl Anchor for FileAnchor {
 struct Locked<'a>(&'a File);
 
 impl<'a> Locked<'a> {
-    fn take(file: &'a File) -> rustix::io::Result<Self> {
-        flock(file, FlockOperation::LockExclusive)?;
-        Ok(Self(file))
+    /// Waits for the lock, but not for ever: whoever holds it may be stopped.
+    fn take(file: &'a File) -> std::io::Result<Self> {
+        for _ in 0..LOCK_ATTEMPTS {
+            match flock(file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self(file)),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => std::thread::sleep(LOCK_PAUSE),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(std::io::Error::other("another process has held the lock for seconds"))
     }
 }
 

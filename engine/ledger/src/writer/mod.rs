@@ -294,18 +294,20 @@ impl Writer {
         }
     }
 
-    /// The new head is anchored: make states visible, answer, and only then tell the publisher, for whom nobody waits.
+    /// The new head is anchored: make states visible, forget the rollbacks that waited for it, answer, and only then tell
+    /// the publisher, for whom nobody waits.
     fn acknowledged(&mut self, planned: Vec<Planned>) {
         let mut state = lock(&self.shared.state);
         for reference in self.unanchored_state.drain(..) {
             state.insert(reference.key.clone(), reference);
         }
         drop(state);
+        lock(&self.shared.condition).anchored = self.anchored.clone();
+        // Only now: whoever sees that nothing waits any more also sees the head that holds it.
         let recorded: HashSet<Digest> = self.unanchored_rollbacks.drain(..).collect();
         if !recorded.is_empty() {
             lock(&self.shared.rollbacks).remove(|id| recorded.contains(id));
         }
-        lock(&self.shared.condition).anchored = self.anchored.clone();
         self.answer(planned);
         self.publisher.publish(self.anchored.clone());
     }

@@ -5,14 +5,17 @@
 //!
 //! What waits when a generation is archived is recorded by the next one: see `inherit`.
 
+mod file;
+
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::anchor::{sync_parent, write_durably};
 use crate::entry::{Draft, DraftError, Kind, Prepared};
 use crate::hash::Digest;
+use file::{line, parse, read_bounded};
 
 /// File name inside the ledger's directory.
 pub const ROLLBACK_QUEUE: &str = "rollbacks.queue";
@@ -194,12 +197,11 @@ impl RollbackQueue {
             _ if self.write_line(&id, &json).is_ok() => Kept::OnDisk,
             _ => Kept::InMemory,
         };
-        match known.and_then(|at| self.waiting.get_mut(at)) {
-            Some(waiting) => waiting.kept = kept,
-            None => {
-                let bytes = json.len();
-                self.waiting.push_back(Waiting { id, draft, bytes, kept });
-            }
+        if let Some(waiting) = known.and_then(|at| self.waiting.get_mut(at)) {
+            waiting.kept = kept;
+        } else {
+            let bytes = json.len();
+            self.waiting.push_back(Waiting { id, draft, bytes, kept });
         }
         Ok(match kept {
             Kept::OnDisk | Kept::Earlier => Queued::OnDisk,
@@ -226,6 +228,7 @@ impl RollbackQueue {
             cut?;
         }
         written?;
+        self.torn = false;
         if !self.named {
             sync_parent(&self.path)?;
             self.named = true;
@@ -367,130 +370,5 @@ impl RollbackQueue {
     }
 }
 
-/// The whole side file; none is an empty one. One that nobody here can have written is not read into memory.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(bytes),
-        Err(error) => return Err(error),
-    };
-    let most = 2 * MOST_BYTES as u64;
-    if file.take(most + 1).read_to_end(&mut bytes)? as u64 > most {
-        return Err(io::Error::other(format!("it is larger than {most} bytes")));
-    }
-    Ok(bytes)
-}
-
-fn line(waiting: &Waiting) -> Option<Vec<u8>> {
-    let mut line = format!("{} ", waiting.id).into_bytes();
-    line.extend(serde_json::to_vec(&waiting.draft).ok()?);
-    line.push(b'\n');
-    Some(line)
-}
-
-fn parse(line: &[u8]) -> Option<Waiting> {
-    let line = line.strip_suffix(b"\n")?;
-    let (id, json) = line.split_at_checked(64)?;
-    let id: Digest = std::str::from_utf8(id).ok()?.parse().ok()?;
-    let json = json.strip_prefix(b" ")?;
-    if Digest::of(json) != id {
-        return None;
-    }
-    let draft = serde_json::from_slice(json).ok()?;
-    Some(Waiting {
-        id,
-        draft,
-        bytes: json.len(),
-        kept: Kept::OnDisk,
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::entry::Subject;
-
-    fn draft(time_ms: i64) -> Draft {
-        let subject = Subject {
-            name: "model".into(),
-            sha256: Digest::of(b"model"),
-        };
-        Draft::new(Kind::Rollback, subject, time_ms)
-    }
-
-    #[test]
-    fn drafts_survive_the_process_and_are_removed_when_done() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = RollbackQueue::open(dir.path());
-        assert_eq!(queue.push(draft(1)), Ok(Queued::OnDisk));
-        assert_eq!(queue.push(draft(2)), Ok(Queued::OnDisk));
-        assert_eq!(queue.push(draft(2)), Ok(Queued::OnDisk));
-        let mut again = RollbackQueue::open(dir.path());
-        let times: Vec<_> = again.next_batch().iter().map(|(_, draft)| draft.time_ms).collect();
-        assert_eq!(times, [1, 2]);
-        let first = again.next_batch()[0].0;
-        again.remove(|id| *id == first);
-        assert_eq!(RollbackQueue::open(dir.path()).on_disk(), 1);
-    }
-
-    #[test]
-    fn a_torn_line_loses_nothing_else_and_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = RollbackQueue::open(dir.path());
-        queue.push(draft(1)).unwrap();
-        let path = dir.path().join(ROLLBACK_QUEUE);
-        let whole = fs::read(&path).unwrap();
-        for cut in 1..whole.len() {
-            let mut bytes = whole.clone();
-            bytes.extend_from_slice(&whole[..cut]);
-            fs::write(&path, &bytes).unwrap();
-            let _ = fs::remove_file(dir.path().join(DAMAGED));
-            let mut again = RollbackQueue::open(dir.path());
-            assert_eq!((again.on_disk(), again.damaged()), (1, 1), "{cut}");
-            assert_eq!(fs::read(dir.path().join(DAMAGED)).unwrap(), &whole[..cut]);
-            again.push(draft(3)).unwrap();
-            assert_eq!(RollbackQueue::open(dir.path()).on_disk(), 2, "{cut}");
-        }
-    }
-
-    /// A line is taken only as it was written: nobody may put words into the mouth of a rollback.
-    #[test]
-    fn an_altered_line_is_kept_aside_and_never_appended() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = RollbackQueue::open(dir.path());
-        queue.push(draft(1)).unwrap();
-        queue.push(draft(2)).unwrap();
-        let path = dir.path().join(ROLLBACK_QUEUE);
-        let text = fs::read_to_string(&path).unwrap();
-        let altered = text.replacen("\"timeMs\":1", "\"timeMs\":7", 1);
-        assert_ne!(text, altered);
-        fs::write(&path, altered).unwrap();
-        let again = RollbackQueue::open(dir.path());
-        assert_eq!((again.on_disk(), again.damaged()), (1, 1));
-        assert_eq!(again.next_batch()[0].1.time_ms, 2);
-    }
-
-    #[test]
-    fn without_a_disk_drafts_are_kept_in_memory_and_counted() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = RollbackQueue::open(&dir.path().join("absent"));
-        assert_eq!(queue.push(draft(1)), Ok(Queued::InMemory));
-        assert_eq!((queue.on_disk(), queue.in_memory()), (0, 1));
-    }
-
-    #[test]
-    fn only_what_lowers_traffic_may_wait_and_the_queue_is_bounded() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut queue = RollbackQueue::open(&dir.path().join("absent"));
-        let mut promotion = draft(1);
-        promotion.kind = Kind::PromoteAttest;
-        assert_eq!(queue.push(promotion), Err(QueueError::Kind(Kind::PromoteAttest)));
-        for time in 0..i64::try_from(MOST_ROLLBACKS).unwrap() {
-            queue.push(draft(time)).unwrap();
-        }
-        assert_eq!(queue.push(draft(-1 + 5_000_000)), Err(QueueError::Full));
-    }
-}
+mod tests;
