@@ -1,4 +1,4 @@
-//! Tree, proofs and tile paths against two independent implementations.
+//! Tree, proofs and tiles, their paths and their contents, against two independent implementations.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,14 +7,17 @@
     missing_docs
 )]
 
+mod common;
+
+use common::{draft, open};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
-use penin_ledger::Digest;
 use penin_ledger::hash::leaf_hash;
 use penin_ledger::publish::paths::{bundle_path, parse_tile_path, tile_path};
 use penin_ledger::tree::{
     Frontier, MemoryNodes, NodeSource as _, consistency_proof, inclusion_proof, stored_count, stored_index,
     verify_consistency, verify_inclusion,
 };
+use penin_ledger::{Digest, Kind, MemoryAnchor};
 use proptest::prelude::*;
 use sha2::Sha256;
 use tlog_tiles::{Hash, HashReader};
@@ -43,6 +46,32 @@ fn ours(leaves: &[Vec<u8>]) -> (Frontier, MemoryNodes) {
 
 fn hashes(proof: &[Digest]) -> Vec<Hash> {
     proof.iter().map(|digest| Hash(*digest.as_bytes())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// However a ledger grew to its size, and was closed and opened again on the way.
+    #[test]
+    fn published_tiles_hold_what_gos_would(parts in prop::collection::vec(1_usize..260, 1..4)) {
+        let (dir, anchor) = (tempfile::tempdir().unwrap(), MemoryAnchor::default());
+        for part in parts {
+            let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+            let tickets: Vec<_> = (0..part as u64).map(|n| ledger.append(draft(Kind::Config, n))).collect();
+            for ticket in tickets {
+                ticket.wait().unwrap();
+            }
+            ledger.close();
+        }
+        let reader = penin_ledger::Reader::open_read_only(dir.path()).unwrap();
+        let size = reader.head().unwrap().0;
+        let entries: Vec<Vec<u8>> = (0..size).map(|seq| reader.entry_bytes(seq).unwrap().unwrap()).collect();
+        let stored = Stored(std::cell::RefCell::new(ours(&entries).1));
+        for tile in tlog_tiles::Tile::new_tiles(8, 0, size) {
+            let path = tile.path().replacen("tile/8/", "tile/", 1);
+            prop_assert_eq!(std::fs::read(dir.path().join(&path)).unwrap(), tile.read_data(&stored).unwrap(), "{}", path);
+        }
+    }
 }
 
 proptest! {
