@@ -8,11 +8,17 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use penin_ledger::{Blob, Digest, Draft, FileAnchor, Keys, Kind, Ledger, Options, RollbackQueue, Subject};
+use penin_ledger::{
+    AppendError, Blob, Digest, Draft, FileAnchor, Keys, Kind, Ledger, Options, Receipt, RollbackQueue, Subject,
+};
 
 /// The claimed time of the first entry.
 const START_MS: i64 = 1_790_000_000_000;
+/// How often an entry is tried that is refused for a reason that may pass.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(5);
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -73,7 +79,7 @@ fn run(dir: &Path, entries: u32) -> Result<(), Box<dyn std::error::Error>> {
     let mut options = Options::new("scripted.penin.ai/ledger", START_MS);
     options.any_filesystem = true;
     options.anchor_attempts = 2;
-    options.anchor_pause = std::time::Duration::from_millis(1);
+    options.anchor_pause = Duration::from_millis(1);
     let keys = Keys::generate([5; 64]);
     let ledger = Ledger::open(dir, keys, Box::new(anchor), 1, options)?;
     let mut output = std::io::stdout();
@@ -89,10 +95,25 @@ fn run(dir: &Path, entries: u32) -> Result<(), Box<dyn std::error::Error>> {
             media_type: "text/plain".into(),
             content: format!("evidence {n}").into_bytes(),
         }];
-        let receipt = ledger.append(draft).wait()?;
+        let receipt = append(&ledger, &draft, &mut output)?;
         writeln!(output, "{} {}", receipt.seq, receipt.leaf_hash)?;
         output.flush()?;
     }
     ledger.close();
     Ok(())
+}
+
+/// Appends a draft, again and again while the ledger refuses it for a reason that may pass.
+fn append(ledger: &Ledger, draft: &Draft, output: &mut std::io::Stdout) -> Result<Receipt, Box<dyn std::error::Error>> {
+    let mut tries = 1;
+    loop {
+        match ledger.append(draft.clone()).wait() {
+            Err(AppendError::Refused(failure)) if failure.reason.is_transient() && tries < TRIES => {
+                writeln!(output, "refused {}", failure.reason)?;
+                tries += 1;
+                std::thread::sleep(PAUSE);
+            }
+            answer => return Ok(answer?),
+        }
+    }
 }

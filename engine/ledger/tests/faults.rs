@@ -232,6 +232,28 @@ fn a_volume_that_stays_full_or_broken_loses_no_acknowledged_entry() {
     assert!(total.points > 50 && total.acknowledged > 50);
 }
 
+/// A write fails at each of some points, and the volume is full for some more writes: the process goes on by itself.
+#[test]
+#[ignore = "needs strace: make test runs it"]
+fn a_volume_that_has_room_again_takes_everything() {
+    let (mut count, mut refused) = (Count::default(), 0);
+    let points = calls(SMALL, "pwrite64");
+    for point in (1..=points).step_by(stride(points, 12)) {
+        let place = tempdir().unwrap();
+        let dir = place.path().join("ledger");
+        let last = point + 6;
+        let output = traced(&dir, SMALL, "pwrite64", &format!("error=ENOSPC:when={point}..{last}"));
+        let text = String::from_utf8_lossy(&output.stdout);
+        if text.contains("refused StorageFull") {
+            refused += 1;
+            assert!(output.status.success(), "pwrite64 {point}..{last}: {output:?}");
+        }
+        after(&dir, &output, &format!("pwrite64 {point}..{last}"), &mut count);
+    }
+    println!("total: {count:?}, {refused} runs were refused first");
+    assert!(refused > 2);
+}
+
 #[test]
 #[ignore = "needs strace: make test runs it"]
 fn no_fault_while_bundles_fill_and_parts_go_loses_an_acknowledged_entry() {
