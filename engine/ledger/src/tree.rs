@@ -9,6 +9,8 @@ use crate::hash::{Digest, leaf_hash, node_hash};
 /// Enough to append and to compute the root; its memory does not grow with the ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {
+    /// The first leaf: 0 but for a run that begins inside a larger tree.
+    start: u64,
     size: u64,
     subtrees: Vec<Digest>,
 }
@@ -36,8 +38,13 @@ impl Frontier {
     pub fn push_recording(&mut self, leaf: Digest, mut completed: impl FnMut(Digest)) {
         completed(leaf);
         let mut node = leaf;
+        let end = self.size + 1;
         // One merge for each trailing one bit of the old size: those subtrees become complete.
-        for _ in 0..self.size.trailing_ones() {
+        for level in 0..self.size.trailing_ones() {
+            // What begins before the run has its left half elsewhere: the last subtree here is no sibling then.
+            if end.saturating_sub(2 << level) < self.start {
+                break;
+            }
             let Some(left) = self.subtrees.pop() else {
                 break;
             };
@@ -52,15 +59,16 @@ impl Frontier {
     /// larger tree; it has no root of its own.
     pub(crate) fn starting_at(start: u64) -> Self {
         Self {
+            start,
             size: start,
             subtrees: Vec::new(),
         }
     }
 
     /// The complete subtrees of a run, in order, with their levels.
-    pub(crate) fn into_subtrees(self, start: u64) -> Vec<(u32, Digest)> {
+    pub(crate) fn into_subtrees(self) -> Vec<(u32, Digest)> {
         let mut level_of = Vec::with_capacity(self.subtrees.len());
-        let mut at = start;
+        let mut at = self.start;
         for subtree in self.subtrees {
             // The largest aligned subtree that begins here and fits.
             let level = at.trailing_zeros().min((self.size - at).ilog2());
@@ -383,6 +391,34 @@ mod tests {
             let (frontier, nodes) = nodes_of(&leaves);
             assert_eq!(frontier.root(), root_by_definition(&leaves), "{count}");
             assert_eq!(nodes.0.len() as u64, stored_count(count as u64));
+        }
+    }
+
+    /// Whoever hashes entries in pieces may have to cut them anywhere, not only between whole subtrees.
+    #[test]
+    fn runs_cut_anywhere_give_the_root_of_the_whole() {
+        let leaves: Vec<Digest> = leaves(40).iter().map(|leaf| leaf_hash(leaf)).collect();
+        let run = |from: usize, to: usize| {
+            let mut run = Frontier::starting_at(from as u64);
+            leaves[from..to].iter().for_each(|leaf| run.push(*leaf));
+            run.into_subtrees()
+        };
+        let (mut whole, mut at_first) = (Frontier::new(), Vec::new());
+        for leaf in &leaves {
+            at_first.push(whole.root());
+            whole.push(*leaf);
+        }
+        for first in 0..40 {
+            for second in first..40 {
+                let mut joined = Frontier::new();
+                for (from, to) in [(0, first), (first, second), (second, 40)] {
+                    assert_eq!(joined.root(), at_first[from], "{first} {second}");
+                    for (level, node) in run(from, to) {
+                        joined.push_subtree(level, node);
+                    }
+                }
+                assert_eq!(joined, whole, "{first} {second}");
+            }
         }
     }
 

@@ -59,8 +59,6 @@ struct Work<'a> {
     hashes_only: bool,
     end: u64,
     next: u64,
-    /// Where the current run begins.
-    start: u64,
     run: Frontier,
     /// Whether nothing but GENESIS and CARRY came so far.
     carrying: bool,
@@ -82,7 +80,6 @@ pub(super) fn check(
         hashes_only: depth.hashes_only,
         end: range.end,
         next: range.start,
-        start: range.start,
         run: Frontier::starting_at(range.start),
         carrying: range.start == 0,
         signed: Vec::new(),
@@ -248,8 +245,7 @@ impl Work<'_> {
     /// Ends a run of subtrees.
     fn cut(&mut self) {
         let run = std::mem::replace(&mut self.run, Frontier::starting_at(self.next));
-        self.checked.runs.push(run.into_subtrees(self.start));
-        self.start = self.next;
+        self.checked.runs.push(run.into_subtrees());
     }
 
     fn finding(&mut self, severity: Severity, seq: u64, detail: impl Into<String>) {
