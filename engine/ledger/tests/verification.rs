@@ -330,3 +330,69 @@ fn an_anchor_that_disagrees_is_noticed() {
     let mut anchor = MemoryAnchor::new(Some(head));
     assert!(anchor.load().unwrap().is_some());
 }
+
+/// The head that the first `size` entries had, as an anchor that was saved then.
+fn head_at(dir: &Path, size: u64) -> Head {
+    let source = Source::open(dir).unwrap();
+    let root = Prover::new(source).consistency(size, size).unwrap().new_root;
+    Head {
+        origin: common::ORIGIN.into(),
+        size,
+        root,
+        epoch: 1,
+    }
+}
+
+#[test]
+fn an_anchor_saved_earlier_is_a_head_that_the_ledger_had() {
+    let (dir, head) = ledger(300);
+    let exported = tempdir().unwrap();
+    export::tiles(&Source::open(dir.path()).unwrap(), exported.path()).unwrap();
+    for place in [dir.path(), exported.path()] {
+        for size in [0, 1, 255, 256, 299] {
+            let report = check(place, &head_at(place, size));
+            assert_eq!(report.verdict, Verdict::Ok, "{size}: {report:?}");
+            assert_eq!(report.beyond_anchor, Some(300 - size));
+        }
+        assert_eq!(check(place, &head).beyond_anchor, Some(0));
+        let wrong = Head {
+            root: head.root,
+            ..head_at(place, 299)
+        };
+        let report = check(place, &wrong);
+        assert_eq!((report.verdict, report.beyond_anchor), (Verdict::Tampered, None));
+        // A writer of epoch 2 had claimed these 299: it cannot be one of epoch 1 that went on.
+        let claimed = Head {
+            epoch: 2,
+            ..head_at(place, 299)
+        };
+        assert_eq!(check(place, &claimed).verdict, Verdict::Tampered);
+        let longer = Head {
+            size: 301,
+            ..head.clone()
+        };
+        let report = check(place, &longer);
+        assert_eq!((report.verdict, report.beyond_anchor), (Verdict::Incomplete, None));
+    }
+}
+
+/// Whoever saves the anchor of a running operator and then looks at its ledger sees more than was anchored.
+#[test]
+fn a_ledger_that_grows_after_its_anchor_was_saved_is_not_accused() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    for n in 1..40 {
+        let saved = anchor.clone().load().unwrap().unwrap();
+        ledger.append(with_state(n)).wait().unwrap();
+        let report = check(dir.path(), &saved);
+        assert_eq!(report.verdict, Verdict::Ok, "{report:?}");
+        assert_eq!(report.beyond_anchor, Some(1));
+    }
+    ledger.close();
+    // The next writer claims the head in the anchor first.
+    let ledger = open(dir.path(), anchor.clone(), 2).unwrap();
+    let saved = anchor.clone().load().unwrap().unwrap();
+    ledger.append(with_state(40)).wait().unwrap();
+    assert_eq!(check(dir.path(), &saved).verdict, Verdict::Ok);
+    ledger.close();
+}

@@ -152,6 +152,38 @@ fn an_honest_ledger_verifies_in_every_form() {
 }
 
 #[test]
+fn an_anchor_that_was_saved_earlier_is_told_from_the_end() {
+    let folder = tempdir().unwrap();
+    let mut anchor = MemoryAnchor::default();
+    append(folder.path(), &anchor, 1..3);
+    let saved = path(&folder, "saved.json");
+    let save = |anchor: &mut MemoryAnchor| {
+        let head = serde_json::to_value(anchor.load().unwrap().unwrap()).unwrap();
+        let object = json!({"apiVersion": "penin.ai/v1alpha1", "kind": "LedgerAnchor", "status": head});
+        fs::write(&saved, object.to_string()).unwrap();
+    };
+    save(&mut anchor);
+    append(folder.path(), &anchor, 3..7);
+    let words = ["verify", place(&folder), "--anchor", &saved];
+    let text = ok(&words);
+    assert!(
+        text.contains("anchor: compared, the ledger has 4 entries more") && text.contains("cannot be seen"),
+        "{text}"
+    );
+    let report = json_of(&words);
+    assert_eq!(
+        (&report["anchored"], &report["beyondAnchor"]),
+        (&json!(true), &json!(4))
+    );
+    save(&mut anchor);
+    assert!(ok(&words).contains("anchor: compared, it is the end"));
+    assert_eq!(json_of(&words)["beyondAnchor"], 0);
+    let text = ok(&["verify", place(&folder)]);
+    assert!(text.contains("anchor: not compared"), "{text}");
+    assert_eq!(json_of(&["verify", place(&folder)])["beyondAnchor"], Value::Null);
+}
+
+#[test]
 fn tampering_is_code_six_missing_parts_code_seven_and_no_ledger_code_one() {
     let folder = written(300);
     let other = Policy {

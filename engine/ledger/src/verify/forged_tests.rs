@@ -284,6 +284,7 @@ fn what_is_wrong_between_two_chunks_is_named() {
             root: Digest::ZERO,
             keys_pinned: false,
             anchored: false,
+            beyond_anchor: None,
             checkpoint: None,
             signatures: 0,
             blobs: 0,
@@ -291,8 +292,8 @@ fn what_is_wrong_between_two_chunks_is_named() {
             more_findings: 0,
         };
         let options = VerifyOptions::default();
-        let tree = join(&received, &source, 2, &options, &mut Marks::default(), &mut report).unwrap();
-        assert_eq!(tree.size(), 2);
+        let end = join(&received, &source, 2, &options, &mut Marks::default(), &mut report).unwrap();
+        assert_eq!(end.tree.size(), 2);
         let said: Vec<String> = report.findings.into_iter().map(|finding| finding.detail).collect();
         said.join("; ")
     };

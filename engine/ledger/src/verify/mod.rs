@@ -3,15 +3,15 @@
 mod chunk;
 #[cfg(test)]
 mod forged_tests;
+mod heads;
 mod published;
+mod report;
 mod schedule;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-
-use serde::Serialize;
 
 use crate::anchor::Head;
 use crate::hash::Digest;
@@ -23,10 +23,8 @@ use crate::store::StoreError;
 use crate::tree::Frontier;
 use chunk::{CHUNK, Checked, Depth};
 use published::{Extent, Upper};
+pub use report::{Finding, Report, Severity, Verdict};
 use schedule::Schedule;
-
-/// Most findings that are kept; more are counted.
-const MOST_FINDINGS: usize = 100;
 
 /// How a ledger is verified.
 pub struct VerifyOptions<'a> {
@@ -58,96 +56,6 @@ impl Default for VerifyOptions<'_> {
     }
 }
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Severity {
-    /// Something that should be there is not.
-    Incomplete,
-    /// Something is there that was not written so.
-    Tampered,
-}
-
-/// One thing that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// The entry concerned.
-    pub seq: Option<u64>,
-    /// What is wrong.
-    pub detail: String,
-}
-
-/// Outcome of a verification, from good to bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Verdict {
-    /// Nothing is wrong.
-    Ok,
-    /// Entries, blobs or files are missing; what is there is genuine.
-    Incomplete,
-    /// Something was changed, forged or reordered.
-    Tampered,
-}
-
-/// What a verification found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Report {
-    /// Outcome; the worst finding decides.
-    pub verdict: Verdict,
-    /// Origin of the log, by its first entry.
-    pub origin: String,
-    /// Number of entries.
-    pub size: u64,
-    /// RFC 6962 root of all entries, as far as they link.
-    pub root: Digest,
-    /// Whether the keys were pinned by a policy.
-    pub keys_pinned: bool,
-    /// Whether an anchor was compared.
-    pub anchored: bool,
-    /// Size of the signed checkpoint that was compared.
-    pub checkpoint: Option<u64>,
-    /// Signatures checked.
-    pub signatures: u64,
-    /// Blobs checked.
-    pub blobs: u64,
-    /// What is wrong, at most 100.
-    pub findings: Vec<Finding>,
-    /// Findings beyond those.
-    pub more_findings: u64,
-}
-
-impl Report {
-    fn add(&mut self, finding: Finding) {
-        if finding.severity == Severity::Tampered {
-            self.verdict = Verdict::Tampered;
-        } else if self.verdict == Verdict::Ok {
-            self.verdict = Verdict::Incomplete;
-        }
-        if self.findings.len() < MOST_FINDINGS {
-            self.findings.push(finding);
-        } else {
-            self.more_findings += 1;
-        }
-    }
-
-    fn tampered(&mut self, seq: Option<u64>, detail: impl Into<String>) {
-        self.add(Finding {
-            severity: Severity::Tampered,
-            seq,
-            detail: detail.into(),
-        });
-    }
-
-    fn incomplete(&mut self, seq: Option<u64>, detail: impl Into<String>) {
-        self.add(Finding {
-            severity: Severity::Incomplete,
-            seq,
-            detail: detail.into(),
-        });
-    }
-}
-
 /// Verifies the ledger in `directory`: chain, tree, canonical form, signatures, key rotations, blobs, the
 /// checkpoint, the published copy, and the anchor when one is given. Memory does not grow with the ledger.
 ///
@@ -161,6 +69,7 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Report, R
         root: Digest::ZERO,
         keys_pinned: options.policy.is_some(),
         anchored: options.anchor.is_some(),
+        beyond_anchor: None,
         checkpoint: None,
         signatures: 0,
         blobs: 0,
@@ -189,9 +98,9 @@ fn check(directory: &Path, options: &VerifyOptions<'_>, report: &mut Report) -> 
         size: checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size).min(size),
         bundles: source.is_database(),
     };
-    let frontier = walk(&source, size, copy, options, &schedule, &mut marks, report)?;
-    report.root = frontier.root();
-    compare_heads(options.anchor, checkpoint.as_ref(), &marks, report);
+    let end = walk(&source, size, copy, options, &schedule, &mut marks, report)?;
+    report.root = end.tree.root();
+    heads::compare(options.anchor, checkpoint.as_ref(), &marks, end.epoch, report);
     Ok(())
 }
 
@@ -248,6 +157,13 @@ fn read_checkpoint(source: &Source, schedule: &Schedule, report: &mut Report) ->
     Ok(None)
 }
 
+/// What the entries come to.
+struct End {
+    tree: Frontier,
+    /// Highest epoch of an entry.
+    epoch: u64,
+}
+
 /// Walks all entries with several threads: each takes chunks, this one joins them in order.
 fn walk(
     source: &Source,
@@ -257,7 +173,7 @@ fn walk(
     schedule: &Schedule,
     marks: &mut Marks,
     report: &mut Report,
-) -> Result<Frontier, ReadError> {
+) -> Result<End, ReadError> {
     let next = AtomicU64::new(0);
     let chunks = size.div_ceil(CHUNK);
     let splits: Vec<u64> = marks.inside(0, size).collect();
@@ -300,7 +216,7 @@ fn join(
     options: &VerifyOptions<'_>,
     marks: &mut Marks,
     report: &mut Report,
-) -> Result<Frontier, ReadError> {
+) -> Result<End, ReadError> {
     let mut waiting = BTreeMap::new();
     let mut frontier = Frontier::new();
     let mut tiles = Upper::new(source);
@@ -341,33 +257,5 @@ fn join(
         }
     }
     tiles.finish()?.into_iter().for_each(|f| report.add(f));
-    Ok(frontier)
-}
-
-fn compare_heads(anchor: Option<&Head>, checkpoint: Option<&Checkpoint>, marks: &Marks, report: &mut Report) {
-    let claims = [
-        checkpoint.map(|c| ("checkpoint", c.origin.as_str(), c.size, c.root)),
-        anchor.map(|h| ("anchor", h.origin.as_str(), h.size, h.root)),
-    ];
-    for (what, origin, size, root) in claims.into_iter().flatten() {
-        if origin != report.origin {
-            report.tampered(None, format!("the {what} is of another log: {origin:?}"));
-        } else if size > report.size {
-            report.incomplete(
-                None,
-                format!("the {what} covers {size} entries, there are {}", report.size),
-            );
-        } else if marks.root(size) != Some(root) {
-            report.tampered(
-                None,
-                format!("the first {size} entries have another root than the {what}"),
-            );
-        }
-    }
-    // An anchor behind the checkpoint was moved back: a checkpoint is signed after its head is anchored.
-    if let (Some(anchor), Some(checkpoint)) = (anchor, checkpoint)
-        && anchor.size < checkpoint.size
-    {
-        report.tampered(None, "the anchor is older than the signed checkpoint");
-    }
+    Ok(End { tree: frontier, epoch })
 }

@@ -163,14 +163,7 @@ fn describe(report: &Report) -> String {
         }
         .to_owned(),
     );
-    lines.push(
-        if report.anchored {
-            "  anchor: compared"
-        } else {
-            "  anchor: not compared (give --anchor to see whether the end was cut off)"
-        }
-        .to_owned(),
-    );
+    lines.push(format!("  anchor: {}", anchor_line(report)));
     for finding in &report.findings {
         let place = finding.seq.map(|seq| format!("entry {seq}: ")).unwrap_or_default();
         lines.push(format!("  {:?}: {place}{}", finding.severity, finding.detail));
@@ -179,4 +172,17 @@ fn describe(report: &Report) -> String {
         lines.push(format!("  and {} more", report.more_findings));
     }
     lines.join("\n")
+}
+
+/// An older head shows less than the newest one, and a reader has to know which of them it was.
+fn anchor_line(report: &Report) -> String {
+    match (report.anchored, report.beyond_anchor) {
+        (false, _) => "not compared (give --anchor to see whether the end was cut off)".to_owned(),
+        (true, Some(0)) => "compared, it is the end of the ledger".to_owned(),
+        (true, Some(more)) => format!(
+            "compared, the ledger has {more} entries more\n    a cut of the end behind the anchored entries cannot be \
+             seen: give the newest anchor for that"
+        ),
+        (true, None) => "compared, it does not agree".to_owned(),
+    }
 }
