@@ -1,5 +1,6 @@
 //! Reading the second copy: bundles, tail, blobs, checkpoint.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::CHECKPOINT;
 use super::paths::{TILE_WIDTH, blob_path, bundle_path};
 use super::tail::{self, Record};
+use crate::entry::Entry;
 use crate::hash::Digest;
 
 /// Largest file that is read as a whole: a bundle of the largest entries is 17 MiB.
@@ -95,9 +97,7 @@ impl PublishedCopy {
         let mut versions: Vec<_> = full.iter().map(|bytes| parse_bundle(bytes)).collect();
         let tail = tail::read(&self.directory, index)?;
         versions.push(tail.into_iter().filter_map(entry).collect());
-        let mut widths = self.partial_widths(index)?;
-        widths.sort_unstable_by(|a, b| b.cmp(a));
-        for width in widths {
+        for width in self.partial_widths(&bundle_path(index, TILE_WIDTH))? {
             if let Some(bytes) = self.read(bundle_path(index, width))? {
                 versions.push(parse_bundle(&bytes));
             }
@@ -106,16 +106,19 @@ impl PublishedCopy {
         Ok(versions)
     }
 
-    fn partial_widths(&self, index: u64) -> io::Result<Vec<u64>> {
-        let full = bundle_path(index, TILE_WIDTH);
-        match fs::read_dir(self.directory.join(format!("{full}.p"))) {
-            Ok(items) => Ok(items
-                .filter_map(|item| item.ok()?.file_name().to_str()?.parse().ok())
-                .filter(|width| (1..TILE_WIDTH).contains(width))
-                .collect()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
+    /// Widths of the partial forms of the full tile or bundle at `full`, the widest first.
+    pub(crate) fn partial_widths(&self, full: &str) -> io::Result<Vec<u64>> {
+        let items = match fs::read_dir(self.directory.join(format!("{full}.p"))) {
+            Ok(items) => items,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut widths: Vec<u64> = items
+            .filter_map(|item| item.ok()?.file_name().to_str()?.parse().ok())
+            .filter(|width| (1..TILE_WIDTH).contains(width))
+            .collect();
+        widths.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(widths)
     }
 
     /// A blob with this digest, from its file or from the tail of a bundle that names it.
@@ -138,6 +141,33 @@ fn entry(record: Record) -> Option<Vec<u8>> {
         Record::Entry(bytes) => Some(bytes),
         Record::Blob(_) => None,
     }
+}
+
+/// The bytes of a bundle's first entries, at most `count`; up to the first that is not whole.
+#[must_use]
+pub fn first_entries(bundle: &[u8], count: u64) -> &[u8] {
+    let mut end = 0;
+    for _ in 0..count {
+        let length = bundle.get(end..).and_then(|rest| rest.first_chunk::<2>());
+        let Some(length) = length.map(|length| usize::from(u16::from_be_bytes(*length))) else {
+            break;
+        };
+        if bundle.len() - end - 2 < length {
+            break;
+        }
+        end += 2 + length;
+    }
+    bundle.get(..end).unwrap_or(bundle)
+}
+
+/// The blobs that the entries of a bundle name, as far as they can be read.
+#[must_use]
+pub fn named_blobs(bundle: &[u8]) -> BTreeSet<Digest> {
+    let entries = parse_bundle(bundle);
+    let entries = entries.iter().filter_map(|entry| Entry::decode(entry).ok());
+    entries
+        .flat_map(|entry| entry.content().map(|(digest, _)| digest).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Entries of a bundle, up to the first that is not whole.

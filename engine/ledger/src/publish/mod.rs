@@ -223,5 +223,8 @@ fn publish(
     };
     let path: PathBuf = directory.join(CHECKPOINT);
     put(&path, checkpoint.sign(keys).as_bytes())?;
+    if let Some((_, pass)) = pass {
+        pass.signed()?;
+    }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::copy::{PublishedCopy, first_entries};
 use super::files::{put, sync};
 use super::paths::{TILE_WIDTH, blob_path, bundle_path, tile_path};
 use super::tail;
@@ -14,7 +15,7 @@ use crate::store::{Store, StoreError};
 use crate::tree::Frontier;
 
 /// All complete subtrees in order of completion: makes proofs a handful of small reads. Not part of the
-/// published format, and rebuilt at every start.
+/// published format, and rebuilt at every start. It gets its name after the checkpoint: where it is, one was signed.
 pub(crate) const NODES: &str = "nodes";
 
 /// A failure to publish.
@@ -45,6 +46,8 @@ pub(super) struct Pass {
     dirty: bool,
     /// Partial forms of tiles and bundles that are full now; removed after the flush.
     superseded: Vec<PathBuf>,
+    /// Whether the partial forms that an earlier process left were looked at.
+    resumed: bool,
 }
 
 /// Full tiles and bundles between two flushes.
@@ -65,6 +68,7 @@ impl Pass {
             flushed,
             dirty: false,
             superseded: Vec::new(),
+            resumed: false,
         })
     }
 
@@ -85,6 +89,12 @@ impl Pass {
         self.put_partial()?;
         self.flush()?;
         self.nodes.flush()?;
+        Ok(())
+    }
+
+    /// Call when the checkpoint of what is published is signed.
+    pub fn signed(&mut self) -> io::Result<()> {
+        self.resumed = true;
         // Appending goes on in the open file; the name is taken once it is complete for some size.
         let unfinished = self.directory.join(format!("{NODES}.new"));
         if unfinished.exists() {
@@ -175,20 +185,49 @@ impl Pass {
         Ok(())
     }
 
-    fn put_partial(&self) -> Result<(), PublishError> {
-        let put = |path: String, content: &[u8]| put(&self.directory.join(path), content);
+    fn put_partial(&self) -> io::Result<()> {
         let size = self.frontier.size();
         if !self.bundle.is_empty() {
-            put(bundle_path(size / TILE_WIDTH, size % TILE_WIDTH), &self.bundle)?;
+            let path = |width| bundle_path(size / TILE_WIDTH, width);
+            self.put_forms(path, size % TILE_WIDTH, &self.bundle, first_entries)?;
         }
         for (level, (tile, index)) in self.tiles.iter().zip(&self.indexes).enumerate() {
             if !tile.is_empty() {
                 let level = u8::try_from(level).unwrap_or(u8::MAX);
-                put(tile_path(level, *index, tile.len() as u64), &concat(tile))?;
+                let path = |width| tile_path(level, *index, width);
+                self.put_forms(path, tile.len() as u64, &concat(tile), first_hashes)?;
             }
         }
         Ok(())
     }
+
+    /// Writes the form of this width, and anew what differs of narrower ones that older checkpoints promised.
+    fn put_forms(
+        &self,
+        path: impl Fn(u64) -> String,
+        width: u64,
+        content: &[u8],
+        first: fn(&[u8], u64) -> &[u8],
+    ) -> io::Result<()> {
+        if !self.resumed {
+            let copy = PublishedCopy::new(&self.directory);
+            for narrower in copy.partial_widths(&path(TILE_WIDTH))? {
+                if narrower < width {
+                    put(&self.directory.join(path(narrower)), first(content, narrower))?;
+                }
+            }
+        }
+        put(&self.directory.join(path(width)), content)?;
+        Ok(())
+    }
+}
+
+/// The first hashes of a tile.
+pub(crate) fn first_hashes(tile: &[u8], count: u64) -> &[u8] {
+    let end = usize::try_from(count)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(Digest::LENGTH);
+    tile.get(..end).unwrap_or(tile)
 }
 
 fn concat(tile: &[Digest]) -> Vec<u8> {
