@@ -121,6 +121,26 @@ impl PublishedCopy {
         Ok(widths)
     }
 
+    /// How far the bundles from that of entry `size` on reach; 0 when there are none.
+    pub(crate) fn reach_from(&self, size: u64) -> io::Result<u64> {
+        let mut reach = 0;
+        for index in size / TILE_WIDTH.. {
+            let full = bundle_path(index, TILE_WIDTH);
+            let width = if self.directory.join(&full).try_exists()? {
+                TILE_WIDTH
+            } else {
+                self.partial_widths(&full)?.first().copied().unwrap_or(0)
+            };
+            if width > 0 {
+                reach = index * TILE_WIDTH + width;
+            }
+            if width < TILE_WIDTH {
+                break;
+            }
+        }
+        Ok(reach)
+    }
+
     /// A blob with this digest, from its file or from the tail of a bundle that names it.
     ///
     /// # Errors

@@ -102,6 +102,7 @@ pub(super) fn check(
     }
     work.check_signatures();
     work.cut();
+    work.copy.finish()?;
     work.checked.tiles = work.copy.roots;
     work.checked.findings.extend(work.copy.findings);
     Ok(work.checked)
@@ -204,19 +205,23 @@ impl Work<'_> {
         let seq = entry.position.seq;
         for (digest, size) in entry.content() {
             self.checked.blobs += 1;
-            match self.source.blob(&digest, seq) {
-                Ok(Some(content)) if content.len() == size as usize => {}
-                Ok(Some(_)) => {
-                    self.finding(Severity::Tampered, seq, format!("blob {digest}: wrong size"));
-                }
-                Ok(None) => {
-                    self.finding(Severity::Incomplete, seq, format!("blob {digest} is missing"));
-                }
+            let content = match self.source.blob(&digest, seq) {
+                Ok(content) => content,
                 Err(ReadError::Store(crate::store::StoreError::Damaged(detail))) => {
                     self.finding(Severity::Tampered, seq, detail);
+                    continue;
                 }
                 Err(error) => return Err(error),
+            };
+            let published = self.copy.blob(seq, &digest, content.as_deref())?;
+            match &content {
+                Some(content) if content.len() == size as usize => {}
+                Some(_) => self.finding(Severity::Tampered, seq, format!("blob {digest}: wrong size")),
+                // Of a file that is there and is another one there is nothing else to say.
+                None if published.is_some() => {}
+                None => self.finding(Severity::Incomplete, seq, format!("blob {digest} is missing")),
             }
+            self.checked.findings.extend(published);
         }
         Ok(())
     }

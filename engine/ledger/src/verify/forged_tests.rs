@@ -16,6 +16,7 @@ use crate::recover::survey::Survey;
 use crate::source::Source;
 use crate::store::{Row, Store};
 use crate::verify::chunk::Checked;
+use crate::verify::published::Extent;
 
 const ORIGIN: &str = "test.penin.ai/ledger";
 const TIME: i64 = 1_790_000_000_000;
@@ -277,22 +278,15 @@ fn what_is_wrong_between_two_chunks_is_named() {
         results.send((1, Ok(second))).unwrap();
         results.send((0, Ok(chunk(Digest::ZERO, 5, b"a", sealed)))).unwrap();
         drop(results);
-        let mut report = Report {
-            verdict: Verdict::Ok,
-            origin: String::new(),
-            size: 2,
-            root: Digest::ZERO,
-            keys_pinned: false,
-            anchored: false,
-            beyond_anchor: None,
-            checkpoint: None,
-            signatures: 0,
-            blobs: 0,
-            findings: Vec::new(),
-            more_findings: 0,
-        };
+        let mut report = Report::new(false, false);
+        report.size = 2;
         let options = VerifyOptions::default();
-        let end = join(&received, &source, 2, &options, &mut Marks::default(), &mut report).unwrap();
+        let copy = Extent {
+            size: 2,
+            promised: 0,
+            bundles: true,
+        };
+        let end = join(&received, &source, copy, &options, &mut Marks::default(), &mut report).unwrap();
         assert_eq!(end.tree.size(), 2);
         let said: Vec<String> = report.findings.into_iter().map(|finding| finding.detail).collect();
         said.join("; ")

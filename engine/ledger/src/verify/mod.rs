@@ -17,6 +17,7 @@ use crate::anchor::Head;
 use crate::hash::Digest;
 use crate::note::Checkpoint;
 use crate::policy::Policy;
+use crate::publish::tiles::NODES;
 use crate::reader::ReadError;
 use crate::source::Source;
 use crate::store::StoreError;
@@ -62,20 +63,7 @@ impl Default for VerifyOptions<'_> {
 /// # Errors
 /// When there is no ledger, or its files cannot be read. Damage is a finding.
 pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Report, ReadError> {
-    let mut report = Report {
-        verdict: Verdict::Ok,
-        origin: String::new(),
-        size: 0,
-        root: Digest::ZERO,
-        keys_pinned: options.policy.is_some(),
-        anchored: options.anchor.is_some(),
-        beyond_anchor: None,
-        checkpoint: None,
-        signatures: 0,
-        blobs: 0,
-        findings: Vec::new(),
-        more_findings: 0,
-    };
+    let mut report = Report::new(options.policy.is_some(), options.anchor.is_some());
     match check(directory, options, &mut report) {
         // Too damaged to go on: that is what was to be found out.
         Err(ReadError::Store(StoreError::Damaged(detail))) => report.tampered(None, detail),
@@ -86,20 +74,26 @@ pub fn verify(directory: &Path, options: &VerifyOptions<'_>) -> Result<Report, R
 
 fn check(directory: &Path, options: &VerifyOptions<'_>, report: &mut Report) -> Result<(), ReadError> {
     let source = Source::open(directory)?;
+    // First what promises, then what was promised: a ledger that grows meanwhile has more than that.
+    let note = Note::read(&source)?;
     let size = source.size()?;
     report.size = size;
     let schedule = Schedule::read(&source, options.policy, report)?;
     schedule.origin().clone_into(&mut report.origin);
-    let checkpoint = read_checkpoint(&source, &schedule, report)?;
+    let checkpoint = note.open(&source, &schedule, report);
     let mut marks = Marks::default();
     marks.want(options.anchor.map(|head| head.size));
     marks.want(checkpoint.as_ref().map(|checkpoint| checkpoint.size));
     let copy = Extent {
-        size: checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size).min(size),
+        size,
+        promised: checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size),
         bundles: source.is_database(),
     };
-    let end = walk(&source, size, copy, options, &schedule, &mut marks, report)?;
+    let end = walk(&source, copy, options, &schedule, &mut marks, report)?;
     report.root = end.tree.root();
+    published::beyond(&source, size)?
+        .into_iter()
+        .for_each(|f| report.add(f));
     heads::compare(options.anchor, checkpoint.as_ref(), &marks, end.epoch, report);
     Ok(())
 }
@@ -132,29 +126,46 @@ impl Marks {
     }
 }
 
-fn read_checkpoint(source: &Source, schedule: &Schedule, report: &mut Report) -> Result<Option<Checkpoint>, ReadError> {
-    let note = source.copy().checkpoint().map_err(|e| StoreError::Io(e.to_string()))?;
-    let Some(note) = note else {
-        if !source.is_database() {
-            report.incomplete(None, "there is no checkpoint");
-        }
-        return Ok(None);
-    };
-    // The line of the key in force at the checkpoint's size must be there; around a rotation the one before
-    // may still be the only one.
-    let mut last = None;
-    for key in schedule.log_keys() {
-        match Checkpoint::open(&note, schedule.origin(), &key) {
+/// The checkpoint's file.
+struct Note {
+    bytes: Option<Vec<u8>>,
+    /// Whether there was one before.
+    signed_before: bool,
+}
+
+impl Note {
+    fn read(source: &Source) -> Result<Self, ReadError> {
+        // This file gets its name after a checkpoint is signed, so it is looked at first.
+        let signed_before = source.directory().join(NODES).exists();
+        let bytes = source.copy().checkpoint();
+        Ok(Self {
+            bytes: bytes.map_err(|error| StoreError::Io(format!("checkpoint: {error}")))?,
+            signed_before,
+        })
+    }
+
+    fn open(&self, source: &Source, schedule: &Schedule, report: &mut Report) -> Option<Checkpoint> {
+        let Some(note) = &self.bytes else {
+            if !source.is_database() {
+                report.incomplete(None, "there is no checkpoint");
+            } else if self.signed_before {
+                let detail = "there is no checkpoint, and there was one; the next start signs it anew";
+                report.incomplete(None, detail);
+            }
+            // Otherwise nothing was published yet, or what was is not signed yet.
+            return None;
+        };
+        match schedule.open(note) {
             Ok(checkpoint) => {
                 report.checkpoint = Some(checkpoint.size);
-                return Ok(Some(checkpoint));
+                Some(checkpoint)
             }
-            Err(error) => last = last.or(Some(error)),
+            Err(why) => {
+                report.tampered(None, format!("checkpoint: {why}"));
+                None
+            }
         }
     }
-    let why = last.map_or_else(|| "no key is known".to_owned(), |error| error.to_string());
-    report.tampered(None, format!("checkpoint: {why}"));
-    Ok(None)
 }
 
 /// What the entries come to.
@@ -167,13 +178,13 @@ struct End {
 /// Walks all entries with several threads: each takes chunks, this one joins them in order.
 fn walk(
     source: &Source,
-    size: u64,
     copy: Extent,
     options: &VerifyOptions<'_>,
     schedule: &Schedule,
     marks: &mut Marks,
     report: &mut Report,
 ) -> Result<End, ReadError> {
+    let size = copy.size;
     let next = AtomicU64::new(0);
     let chunks = size.div_ceil(CHUNK);
     let splits: Vec<u64> = marks.inside(0, size).collect();
@@ -205,21 +216,21 @@ fn walk(
             });
         }
         drop(results);
-        join(&received, source, size, options, marks, report)
+        join(&received, source, copy, options, marks, report)
     })
 }
 
 fn join(
     received: &mpsc::Receiver<(u64, Result<Checked, ReadError>)>,
     source: &Source,
-    size: u64,
+    copy: Extent,
     options: &VerifyOptions<'_>,
     marks: &mut Marks,
     report: &mut Report,
 ) -> Result<End, ReadError> {
     let mut waiting = BTreeMap::new();
     let mut frontier = Frontier::new();
-    let mut tiles = Upper::new(source);
+    let mut tiles = Upper::new(source, copy);
     let (mut last, mut epoch, mut sealed) = (Digest::ZERO, 0, false);
     let mut wanted = 0;
     for (index, checked) in received {
@@ -253,7 +264,7 @@ fn join(
                 tiles.root(root)?;
             }
             checked.findings.into_iter().for_each(|f| report.add(f));
-            (options.progress)(frontier.size(), size);
+            (options.progress)(frontier.size(), copy.size);
         }
     }
     tiles.finish()?.into_iter().for_each(|f| report.add(f));

@@ -3,10 +3,16 @@
 //! Whoever checks a chunk of entries has everything for the bundles and the lowest tiles above it, and compares them on
 //! the way: reading and hashing the entries a second time would cost as much as the first. The tiles above are a
 //! 256th of it and are compared where chunks are joined.
+//!
+//! The checkpoint promises what it covers. A ledger that grows, or one whose process ended, has published more than
+//! that, or less of it than the record: what lies beyond the checkpoint may be missing, but what is there must be what
+//! the entries give. After a loss of power it may be cut short, because it was not flushed yet.
 
 use super::{Finding, Severity};
 use crate::hash::Digest;
-use crate::publish::paths::{TILE_WIDTH, bundle_path, tile_path};
+use crate::publish::copy::first_entries;
+use crate::publish::paths::{TILE_WIDTH, blob_path, bundle_path, tile_path};
+use crate::publish::tiles::first_hashes;
 use crate::reader::ReadError;
 use crate::source::Source;
 use crate::store::StoreError;
@@ -15,10 +21,20 @@ use crate::tree::Frontier;
 /// How much of the copy is compared.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
-    /// Entries that the checkpoint promises, and that are there.
+    /// Entries that are there.
     pub size: u64,
+    /// Those that the checkpoint promises.
+    pub promised: u64,
     /// Whether bundles are compared too; pointless when the entries come from them.
     pub bundles: bool,
+}
+
+impl Extent {
+    /// How many hashes or entries are promised of a tile or bundle.
+    fn promised(self, level: u8, index: u64) -> u64 {
+        let all = self.promised.checked_shr(8 * u32::from(level)).unwrap_or(0);
+        all.saturating_sub(index * TILE_WIDTH).min(TILE_WIDTH)
+    }
 }
 
 /// The lowest tiles and the bundles of consecutive entries. The first one begins a tile.
@@ -26,8 +42,9 @@ pub(super) struct Extent {
 pub(super) struct Lower<'a> {
     source: &'a Source,
     extent: Extent,
+    index: u64,
     tile: Vec<u8>,
-    bundle: Bundle,
+    bundle: Vec<u8>,
     /// Roots of the full tiles, in order.
     pub roots: Vec<Digest>,
     pub findings: Vec<Finding>,
@@ -38,8 +55,9 @@ impl<'a> Lower<'a> {
         Self {
             source,
             extent,
+            index: 0,
             tile: Vec::new(),
-            bundle: Bundle::default(),
+            bundle: Vec::new(),
             roots: Vec::new(),
             findings: Vec::new(),
         }
@@ -47,97 +65,148 @@ impl<'a> Lower<'a> {
 
     /// Takes entry `seq`. `root` is the root over the 256 entries that end with it, if it is known.
     pub fn entry(&mut self, seq: u64, bytes: &[u8], leaf: &Digest, root: Option<Digest>) -> Result<(), ReadError> {
-        if seq >= self.extent.size {
-            return Ok(());
-        }
-        let index = seq / TILE_WIDTH;
-        let width = TILE_WIDTH.min(self.extent.size - index * TILE_WIDTH);
+        self.index = seq / TILE_WIDTH;
         if self.extent.bundles {
-            if self.tile.is_empty() {
-                self.bundle.open(self.source, index, width)?;
-            }
-            self.bundle.entry(bytes);
+            let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+            self.bundle.extend_from_slice(&length.to_be_bytes());
+            self.bundle.extend_from_slice(bytes);
         }
         self.tile.extend_from_slice(leaf.as_bytes());
-        if seq + 1 == index * TILE_WIDTH + width {
-            let tile = tile_path(0, index, width);
-            self.findings.extend(compare(self.source, &tile, &self.tile)?);
-            if self.extent.bundles {
-                self.findings.extend(self.bundle.close());
-            }
-            if width == TILE_WIDTH {
-                let root = root.unwrap_or_else(|| root_of(&self.tile));
-                self.roots.push(root);
-            }
-            self.tile.clear();
+        if (seq + 1).is_multiple_of(TILE_WIDTH) {
+            self.roots.push(root.unwrap_or_else(|| root_of(&self.tile)));
         }
-        Ok(())
-    }
-}
-
-/// A published bundle that is compared with the record entry by entry: no second copy of it is made.
-#[derive(Debug, Default)]
-struct Bundle {
-    path: String,
-    /// What is published; the buffer serves one bundle after the other.
-    found: Vec<u8>,
-    /// Whether there is such a file.
-    exists: bool,
-    /// Whether the full bundle is read where a partial one was promised: more may follow.
-    grown: bool,
-    /// How many bytes were compared.
-    at: usize,
-    differs: bool,
-}
-
-impl Bundle {
-    fn open(&mut self, source: &Source, index: u64, width: u64) -> Result<(), ReadError> {
-        self.path = bundle_path(index, width);
-        (self.at, self.differs, self.grown) = (0, false, false);
-        self.exists = read(source, &self.path, &mut self.found)?;
-        if !self.exists && width < TILE_WIDTH {
-            // A writer at work may have finished the bundle and removed its partial forms since.
-            self.exists = read(source, &bundle_path(index, TILE_WIDTH), &mut self.found)?;
-            self.grown = self.exists;
+        if (seq + 1).is_multiple_of(TILE_WIDTH) || seq + 1 == self.extent.size {
+            self.finish()?;
         }
         Ok(())
     }
 
-    fn entry(&mut self, bytes: &[u8]) {
-        let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
-        let same = self.found.get(self.at..).and_then(|rest| rest.strip_prefix(&length));
-        self.differs |= !same.is_some_and(|rest| rest.starts_with(bytes));
-        self.at += length.len() + bytes.len();
+    /// Compares what was taken since the last full tile. Called where entries end, also too early.
+    pub fn finish(&mut self) -> Result<(), ReadError> {
+        if self.tile.is_empty() {
+            return Ok(());
+        }
+        let index = self.index;
+        let have = (self.tile.len() / Digest::LENGTH) as u64;
+        let promised = self.extent.promised(0, index);
+        let tile = Forms {
+            source: self.source,
+            path: &|width| tile_path(0, index, width),
+            first: first_hashes,
+            have,
+            promised,
+        };
+        self.findings.extend(tile.compare(&self.tile)?);
+        if self.extent.bundles {
+            let bundle = Forms {
+                path: &|width| bundle_path(index, width),
+                first: first_entries,
+                ..tile
+            };
+            self.findings.extend(bundle.compare(&self.bundle)?);
+        }
+        self.tile.clear();
+        self.bundle.clear();
+        Ok(())
     }
 
-    fn close(&self) -> Option<Finding> {
-        if !self.exists {
-            return Some(missing(&self.path));
-        }
-        let differs = self.differs || !self.grown && self.at != self.found.len();
-        differs.then(|| altered(&self.path))
+    /// What is wrong with the published file of a blob that entry `seq` names, if anything is. `content` is the
+    /// record's.
+    pub fn blob(&self, seq: u64, digest: &Digest, content: Option<&[u8]>) -> Result<Option<Finding>, ReadError> {
+        let path = blob_path(digest).display().to_string();
+        let promised = seq < self.extent.promised;
+        let severity = match read(self.source, &path)? {
+            Some(found) if Digest::of(&found) == *digest => return Ok(None),
+            Some(found) if !promised && content.is_some_and(|content| content.starts_with(&found)) => {
+                return Ok(Some(cut_short(&path)));
+            }
+            Some(_) => (Severity::Tampered, "is not the content that it is named after"),
+            // Without a database the copy is the record: what is missing there is named as such.
+            None if promised && self.source.is_database() => (Severity::Incomplete, "is missing"),
+            None => return Ok(None),
+        };
+        Ok(Some(Finding {
+            severity: severity.0,
+            seq: Some(seq),
+            detail: format!("{path} {}", severity.1),
+        }))
     }
 }
 
-fn read(source: &Source, path: &str, buffer: &mut Vec<u8>) -> Result<bool, ReadError> {
-    let found = source.copy().read_into(path, buffer);
+/// The published forms of one tile or bundle: the full one, and partial ones until it is there.
+#[derive(Clone, Copy)]
+struct Forms<'a> {
+    source: &'a Source,
+    /// Path of the form of a width.
+    path: &'a dyn Fn(u64) -> String,
+    /// The bytes of the first hashes or entries.
+    first: fn(&[u8], u64) -> &[u8],
+    /// Hashes or entries of it that are known.
+    have: u64,
+    /// Those that are promised.
+    promised: u64,
+}
+
+impl Forms<'_> {
+    /// Compares every form that is there; one that holds what is promised must be there.
+    fn compare(&self, content: &[u8]) -> Result<Vec<Finding>, ReadError> {
+        let full = (self.path)(TILE_WIDTH);
+        let partial = self.source.copy().partial_widths(&full);
+        let partial = partial.map_err(|error| StoreError::Io(format!("{full}: {error}")))?;
+        let mut findings = Vec::new();
+        let mut kept = self.promised == 0;
+        // The full form last: a writer at work may have finished it and removed the partial ones since.
+        for width in partial.into_iter().chain([TILE_WIDTH]) {
+            let path = (self.path)(width);
+            let Some(found) = read(self.source, &path)? else {
+                continue;
+            };
+            kept |= width == self.promised || width == TILE_WIDTH;
+            findings.extend(self.judge(width, &path, &found, content));
+        }
+        if !kept {
+            findings.push(missing(&(self.path)(self.promised)));
+        }
+        Ok(findings)
+    }
+
+    fn judge(&self, width: u64, path: &str, found: &[u8], content: &[u8]) -> Option<Finding> {
+        let expected = (self.first)(content, width);
+        // Of a form that goes on beyond what is known the beginning is compared: the ledger may have grown.
+        if found == expected || (width > self.have && found.starts_with(expected)) {
+            None
+        } else if width != self.promised && expected.starts_with(found) {
+            Some(cut_short(path))
+        } else {
+            Some(altered(path))
+        }
+    }
+}
+
+fn read(source: &Source, path: &str) -> Result<Option<Vec<u8>>, ReadError> {
+    let found = source.copy().read(path);
     Ok(found.map_err(|error| StoreError::Io(format!("{path}: {error}")))?)
 }
 
-fn missing(path: &str) -> Finding {
+fn finding(severity: Severity, detail: String) -> Finding {
     Finding {
-        severity: Severity::Incomplete,
+        severity,
         seq: None,
-        detail: format!("{path} is missing"),
+        detail,
     }
 }
 
+fn missing(path: &str) -> Finding {
+    finding(Severity::Incomplete, format!("{path} is missing"))
+}
+
+fn cut_short(path: &str) -> Finding {
+    let detail = format!("{path} is cut short, and no checkpoint covers it; the next start writes it anew");
+    finding(Severity::Incomplete, detail)
+}
+
 fn altered(path: &str) -> Finding {
-    Finding {
-        severity: Severity::Tampered,
-        seq: None,
-        detail: format!("{path} is not what the entries give"),
-    }
+    finding(Severity::Tampered, format!("{path} is not what the entries give"))
 }
 
 fn root_of(tile: &[u8]) -> Digest {
@@ -147,10 +216,26 @@ fn root_of(tile: &[u8]) -> Digest {
     tree.root()
 }
 
+/// Whether the copy holds entries that the record lacks: somebody cut the record's end.
+pub(super) fn beyond(source: &Source, size: u64) -> Result<Option<Finding>, ReadError> {
+    if !source.is_database() {
+        return Ok(None);
+    }
+    let reach = source.copy().reach_from(size);
+    let reach = reach.map_err(|error| StoreError::Io(format!("published files: {error}")))?;
+    // What is published was committed before: a ledger that grew meanwhile has it now.
+    if reach <= size || reach <= source.size()? {
+        return Ok(None);
+    }
+    let detail = format!("the published copy has {reach} entries, the database {size}");
+    Ok(Some(finding(Severity::Incomplete, detail)))
+}
+
 /// The tiles of all levels but the lowest, from the roots of the tiles below.
 #[derive(Debug)]
 pub(super) struct Upper<'a> {
     source: &'a Source,
+    extent: Extent,
     /// Index and hashes of the unfinished tile of each level, level 1 first.
     tiles: Vec<(u64, Vec<u8>)>,
     /// Over the roots of the lowest tiles.
@@ -159,9 +244,10 @@ pub(super) struct Upper<'a> {
 }
 
 impl<'a> Upper<'a> {
-    pub fn new(source: &'a Source) -> Self {
+    pub fn new(source: &'a Source, extent: Extent) -> Self {
         Self {
             source,
+            extent,
             tiles: Vec::new(),
             frontier: Frontier::new(),
             findings: Vec::new(),
@@ -183,8 +269,7 @@ impl<'a> Upper<'a> {
             if tile.len() as u64 == TILE_WIDTH * Digest::LENGTH as u64 {
                 let (at, content) = (*index, std::mem::take(tile));
                 *index += 1;
-                let path = tile_path(level(place), at, TILE_WIDTH);
-                self.findings.extend(compare(self.source, &path, &content)?);
+                self.compare(place, at, &content)?;
             }
         }
         Ok(())
@@ -192,35 +277,25 @@ impl<'a> Upper<'a> {
 
     /// Compares the unfinished ones.
     pub fn finish(mut self) -> Result<Vec<Finding>, ReadError> {
-        for (place, (index, tile)) in self.tiles.iter().enumerate() {
+        for (place, (index, tile)) in std::mem::take(&mut self.tiles).into_iter().enumerate() {
             if !tile.is_empty() {
-                let width = tile.len() as u64 / Digest::LENGTH as u64;
-                let path = tile_path(level(place), *index, width);
-                self.findings.extend(compare(self.source, &path, tile)?);
+                self.compare(place, index, &tile)?;
             }
         }
         Ok(self.findings)
     }
-}
 
-fn level(place: usize) -> u8 {
-    u8::try_from(place + 1).unwrap_or(u8::MAX)
-}
-
-/// What is wrong with a published tile, if anything is.
-fn compare(source: &Source, path: &str, expected: &[u8]) -> Result<Option<Finding>, ReadError> {
-    let found = source.copy().read(path);
-    Ok(match found.map_err(|e| StoreError::Io(format!("{path}: {e}")))? {
-        Some(found) if found == expected => None,
-        Some(_) => Some(altered(path)),
-        // A writer at work may have finished the tile and removed its partial forms since.
-        None if grown(source, path, expected) => None,
-        None => Some(missing(path)),
-    })
-}
-
-fn grown(source: &Source, path: &str, expected: &[u8]) -> bool {
-    let full = path.split_once(".p/").map(|(full, _)| full);
-    let full = full.and_then(|full| source.copy().read(full).ok().flatten());
-    full.is_some_and(|full| full.starts_with(expected))
+    fn compare(&mut self, place: usize, index: u64, content: &[u8]) -> Result<(), ReadError> {
+        let level = u8::try_from(place + 1).unwrap_or(u8::MAX);
+        let have = (content.len() / Digest::LENGTH) as u64;
+        let forms = Forms {
+            source: self.source,
+            path: &|width| tile_path(level, index, width),
+            first: first_hashes,
+            have,
+            promised: self.extent.promised(level, index),
+        };
+        self.findings.extend(forms.compare(content)?);
+        Ok(())
+    }
 }

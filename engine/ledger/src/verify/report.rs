@@ -70,6 +70,24 @@ pub struct Report {
 }
 
 impl Report {
+    /// Nothing found yet.
+    pub(super) const fn new(keys_pinned: bool, anchored: bool) -> Self {
+        Self {
+            verdict: Verdict::Ok,
+            origin: String::new(),
+            size: 0,
+            root: Digest::ZERO,
+            keys_pinned,
+            anchored,
+            beyond_anchor: None,
+            checkpoint: None,
+            signatures: 0,
+            blobs: 0,
+            findings: Vec::new(),
+            more_findings: 0,
+        }
+    }
+
     pub(super) fn add(&mut self, finding: Finding) {
         if finding.severity == Severity::Tampered {
             self.verdict = Verdict::Tampered;

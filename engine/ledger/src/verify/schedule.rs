@@ -4,6 +4,7 @@ use super::Report;
 use crate::entry::internal::{self, Genesis, KeyRotate};
 use crate::entry::{Body, Entry, Kind};
 use crate::keys::{PublicKey, Verifiers};
+use crate::note::{Checkpoint, NoteError};
 use crate::policy::Policy;
 use crate::reader::ReadError;
 use crate::source::Source;
@@ -77,9 +78,17 @@ impl Schedule {
         self.from.get(index).map(|(_, keys)| keys.attestation)
     }
 
-    /// Log keys that may have signed the newest checkpoint, the newest first.
-    pub fn log_keys(&self) -> impl Iterator<Item = PublicKey> {
-        self.from.iter().rev().take(2).map(|(_, keys)| keys.log)
+    /// The newest checkpoint, which one of the log's keys must have signed, or why it cannot be accepted. The line of
+    /// the newest key must be there; around a rotation the one before may still be the only one.
+    pub fn open(&self, note: &[u8]) -> Result<Checkpoint, NoteError> {
+        let mut refused = None;
+        for (_, keys) in self.from.iter().rev().take(2) {
+            match Checkpoint::open(note, &self.origin, &keys.log) {
+                Ok(checkpoint) => return Ok(checkpoint),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Err(refused.unwrap_or(NoteError::Unsigned))
     }
 
     /// Whether entry `seq` is a rotation that was followed.
