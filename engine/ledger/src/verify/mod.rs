@@ -7,6 +7,7 @@ mod heads;
 mod published;
 mod report;
 mod schedule;
+mod signed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,6 +27,7 @@ use chunk::{CHUNK, Checked, Depth};
 use published::{Extent, Upper};
 pub use report::{Finding, Report, Severity, Verdict};
 use schedule::Schedule;
+pub use signed::{Published, Signature, published_checkpoint};
 
 /// How a ledger is verified.
 pub struct VerifyOptions<'a> {

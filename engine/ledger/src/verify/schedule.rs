@@ -91,6 +91,11 @@ impl Schedule {
         Err(refused.unwrap_or(NoteError::Unsigned))
     }
 
+    /// Whether any key is known.
+    pub const fn has_keys(&self) -> bool {
+        !self.from.is_empty()
+    }
+
     /// Whether entry `seq` is a rotation that was followed.
     pub fn rotates_at(&self, seq: u64) -> bool {
         self.from.binary_search_by_key(&(seq + 1), |(from, _)| *from).is_ok()

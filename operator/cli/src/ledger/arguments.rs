@@ -33,7 +33,8 @@ pub enum Output {
 pub enum LedgerCommand {
     /// Check chain, tree, signatures, blobs and the published copy. Exit code 6: tampered, 7: incomplete.
     Verify(VerifyArguments),
-    /// Print size and root hash, and whether they are the signed ones.
+    /// Print size and root hash, and whether they are the signed ones. Exit code 6: other ones, or not signed by the
+    /// log's key, 7: incomplete.
     #[command(alias = "merkle")]
     Root {
         #[command(flatten)]
@@ -41,6 +42,9 @@ pub enum LedgerCommand {
         /// The root of the first entries alone.
         #[arg(long)]
         size: Option<u64>,
+        /// Policy file with the keys to trust; without it the checkpoint's signature is checked with the ledger's own.
+        #[arg(long)]
+        policy: Option<PathBuf>,
     },
     /// List entries, or show one whole.
     Show {
@@ -150,6 +154,9 @@ pub enum Proof {
         /// Size of the tree; the signed checkpoint's when left out.
         #[arg(long)]
         size: Option<u64>,
+        /// Policy file with the keys to trust; without it the checkpoint's signature is checked with the ledger's own.
+        #[arg(long)]
+        policy: Option<PathBuf>,
     },
     /// That the tree extends an older one (RFC 6962 §2.1.2).
     Consistency {
@@ -159,6 +166,9 @@ pub enum Proof {
         old: u64,
         /// Size of the newer tree; the signed checkpoint's when left out.
         new: Option<u64>,
+        /// Policy file with the keys to trust; without it the checkpoint's signature is checked with the ledger's own.
+        #[arg(long)]
+        policy: Option<PathBuf>,
     },
 }
 

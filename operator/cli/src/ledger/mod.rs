@@ -9,29 +9,34 @@ pub mod place;
 mod progress;
 mod prove;
 mod replay;
+mod root;
+mod signed;
 mod verify;
 
-use penin_ledger::hash::leaf_hash;
-use penin_ledger::note::Checkpoint;
+use penin_ledger::ReadError;
 use penin_ledger::store::StoreError;
-use penin_ledger::tree::Frontier;
-use penin_ledger::{ReadError, Source};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::output::line;
 use crate::table::{Tone, coloured};
 use crate::{CommandError, Exit};
 use arguments::{LedgerArguments, LedgerCommand, Output};
 use place::Opened;
-use progress::Progress;
 
 /// Runs a verb.
 pub async fn run(asked: LedgerArguments) -> Result<Exit, CommandError> {
     let output = asked.output;
     match asked.command {
         LedgerCommand::Verify(arguments) => verify::run(arguments, output).await,
-        LedgerCommand::Root { ledger, size } => root(&Opened::open(&ledger.place).await?.source()?, size, output),
+        LedgerCommand::Root { ledger, size, policy } => {
+            let policy = policy.as_deref().map(verify::policy).transpose()?;
+            root::run(
+                &Opened::open(&ledger.place).await?.source()?,
+                size,
+                policy.as_ref(),
+                output,
+            )
+        }
         LedgerCommand::Show {
             ledger,
             entry: Some(number),
@@ -79,91 +84,4 @@ fn print<T: Serialize>(value: &T, output: Output) -> Result<(), CommandError> {
         }
     };
     line(text.trim_end())
-}
-
-/// The newest checkpoint as it stands there, with what it claims. Its signature is not checked.
-fn checkpoint(source: &Source) -> Result<Option<(String, Checkpoint)>, CommandError> {
-    let note = source
-        .copy()
-        .checkpoint()
-        .map_err(|error| CommandError::Message(format!("checkpoint: {error}")))?;
-    Ok(note.and_then(|note| {
-        let claimed = Checkpoint::claimed(&note)?;
-        Some((String::from_utf8(note).ok()?, claimed))
-    }))
-}
-
-/// What the checkpoint says of the entries that are there, in words.
-fn agreement(claimed: Option<&Checkpoint>, matches: Option<bool>, there: u64) -> String {
-    let Some(claimed) = claimed else {
-        return said(Tone::Open, "there is no checkpoint");
-    };
-    let size = claimed.size;
-    match matches {
-        Some(true) => said(
-            Tone::Good,
-            &format!("the checkpoint agrees: these are the {size} entries that it signs"),
-        ),
-        Some(false) => said(
-            Tone::Bad,
-            &format!(
-                "the checkpoint signs {size} entries with another root: {}",
-                claimed.root
-            ),
-        ),
-        None => said(
-            Tone::Bad,
-            &format!("the checkpoint signs {size} entries, there are {there}"),
-        ),
-    }
-}
-
-/// Size and root over the entries that are there, compared with the checkpoint's.
-fn root(source: &Source, size: Option<u64>, output: Output) -> Result<Exit, CommandError> {
-    let there = source.size()?;
-    let size = size.unwrap_or(there);
-    if size > there {
-        return Err(CommandError::Message(format!("there are {there} entries, not {size}")));
-    }
-    let claimed = checkpoint(source)?.map(|(_, claimed)| claimed);
-    let covered = claimed.as_ref().map_or(0, |claimed| claimed.size);
-    let progress = Progress::new("hashing", size.max(covered).min(there));
-    let mut tree = Frontier::new();
-    let (mut root, mut root_covered) = (tree.root(), tree.root());
-    source.read(0..size.max(covered).min(there), |_, bytes| {
-        tree.push(leaf_hash(bytes));
-        if tree.size() == size {
-            root = tree.root();
-        }
-        if tree.size() == covered {
-            root_covered = tree.root();
-        }
-        progress.show(tree.size());
-        Ok::<(), ReadError>(())
-    })?;
-    drop(progress);
-    // None: nothing to compare with, or the entries do not reach as far.
-    let matches = claimed
-        .as_ref()
-        .filter(|claimed| claimed.size <= there)
-        .map(|claimed| claimed.root == root_covered);
-    if output == Output::Table {
-        let checkpoint = agreement(claimed.as_ref(), matches, there);
-        line(&format!("{size} entries\nroot {root}\n{checkpoint}"))?;
-    } else {
-        let value = json!({
-            "size": size.to_string(),
-            "root": root,
-            "checkpoint": claimed.as_ref().map(|claimed| json!({
-                "origin": claimed.origin, "size": claimed.size.to_string(), "root": claimed.root,
-            })),
-            "checkpointMatches": matches,
-        });
-        print(&value, output)?;
-    }
-    Ok(match (claimed.is_some(), matches) {
-        (_, Some(false)) => Exit::Tampered,
-        (true, None) => Exit::Incomplete,
-        _ => Exit::Ok,
-    })
 }

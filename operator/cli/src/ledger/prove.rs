@@ -1,29 +1,52 @@
 //! `prove`: proofs for people who have no ledger.
 
-use penin_ledger::Source;
+use std::path::PathBuf;
+
 use penin_ledger::hash::leaf_hash;
 use penin_ledger::proof::{ConsistencyProof, InclusionProof, ProveError, Prover};
 use penin_ledger::tree::ProofError;
-use penin_ledger::{Digest, note::Checkpoint};
+use penin_ledger::{Digest, Policy, Source};
+use serde::Serialize;
 use serde_json::json;
 
 use super::arguments::{Output, Proof};
 use super::place::Opened;
-use super::{checkpoint, print, said};
+use super::signed::Signed;
+use super::verify::policy as policy_file;
+use super::{print, said};
 use crate::output::line;
 use crate::table::Tone;
 use crate::{CommandError, Exit};
 
 /// Runs the verb.
 pub async fn run(what: Proof, output: Output) -> Result<Exit, CommandError> {
+    let pinned = |policy: Option<PathBuf>| policy.as_deref().map(policy_file).transpose();
     match what {
-        Proof::Inclusion { ledger, entry, size } => {
-            let source = Opened::open(&ledger.place).await?;
-            inclusion(source.source()?, entry, size, output)
+        Proof::Inclusion {
+            ledger,
+            entry,
+            size,
+            policy,
+        } => {
+            let policy = pinned(policy)?;
+            // A copy of a served ledger is there as long as this is.
+            let opened = Opened::open(&ledger.place).await?;
+            let source = opened.source()?;
+            let tree = Tree::choose(&source, size, policy.as_ref())?;
+            inclusion(source, &tree, entry, output)
         }
-        Proof::Consistency { ledger, old, new } => {
-            let source = Opened::open(&ledger.place).await?;
-            consistency(source.source()?, old, new, output)
+        Proof::Consistency {
+            ledger,
+            old,
+            new,
+            policy,
+        } => {
+            let policy = pinned(policy)?;
+            // A copy of a served ledger is there as long as this is.
+            let opened = Opened::open(&ledger.place).await?;
+            let source = opened.source()?;
+            let tree = Tree::choose(&source, new, policy.as_ref())?;
+            consistency(source, &tree, old, output)
         }
     }
 }
@@ -31,31 +54,49 @@ pub async fn run(what: Proof, output: Output) -> Result<Exit, CommandError> {
 /// The tree to prove in: the asked one, else the signed one, else all there is.
 struct Tree {
     size: u64,
-    /// The checkpoint if it is of this tree.
-    signed: Option<(String, Checkpoint)>,
+    signed: Signed,
 }
 
 impl Tree {
-    fn choose(source: &Source, asked: Option<u64>) -> Result<Self, CommandError> {
-        let signed = checkpoint(source)?;
-        let size = match (asked, &signed) {
+    fn choose(source: &Source, asked: Option<u64>, policy: Option<&Policy>) -> Result<Self, CommandError> {
+        let signed = Signed::read(source, policy)?;
+        let size = match (asked, signed.claimed()) {
             (Some(size), _) => size,
-            (None, Some((_, claimed))) => claimed.size,
+            (None, Some(claimed)) => claimed.size,
             (None, None) => source.size()?,
         };
-        Ok(Self {
-            size,
-            signed: signed.filter(|(_, claimed)| claimed.size == size),
-        })
+        Ok(Self { size, signed })
     }
 
     /// Whether the checkpoint says the same; `None` when it says nothing about this tree.
     fn agrees(&self, root: &Digest) -> Option<bool> {
-        self.signed.as_ref().map(|(_, claimed)| claimed.root == *root)
+        let claimed = self.signed.claimed().filter(|claimed| claimed.size == self.size);
+        claimed.map(|claimed| claimed.root == *root)
     }
 
+    /// The checkpoint if it is of this tree, or is none of this log.
     fn note(&self) -> Option<&str> {
-        self.signed.as_ref().map(|(note, _)| note.as_str())
+        let other = self.signed.claimed().is_some_and(|claimed| claimed.size != self.size);
+        self.signed.note().filter(|_| !other)
+    }
+
+    /// A proof that ends in a checkpoint that somebody else signed shows nothing.
+    fn holds(&self, verified: bool, root: &Digest) -> bool {
+        verified && self.agrees(root) != Some(false) && self.signed.exit() != Exit::Tampered
+    }
+
+    fn exit(&self, holds: bool) -> Exit {
+        if holds { self.signed.exit() } else { Exit::Tampered }
+    }
+
+    fn document(&self, what: &str, proof: impl Serialize, holds: bool) -> serde_json::Value {
+        json!({
+            what: proof,
+            "checkpoint": self.note(),
+            "checkpointSigned": self.signed.is_signed(),
+            "keysPinned": self.signed.pinned,
+            "holds": holds,
+        })
     }
 }
 
@@ -66,46 +107,34 @@ fn failed(error: ProveError) -> CommandError {
     }
 }
 
-fn inclusion(source: Source, entry: u64, size: Option<u64>, output: Output) -> Result<Exit, CommandError> {
-    let tree = Tree::choose(&source, size)?;
+fn inclusion(source: Source, tree: &Tree, entry: u64, output: Output) -> Result<Exit, CommandError> {
     let bytes = source.entry_bytes(entry)?;
     let leaf = bytes
         .map(|bytes| leaf_hash(&bytes))
         .ok_or_else(|| CommandError::Message(format!("there is no entry {entry}")))?;
     let proof: InclusionProof = Prover::new(source).inclusion(entry, tree.size).map_err(failed)?;
-    let holds = proof.leaf == leaf && proof.verify() && tree.agrees(&proof.root) != Some(false);
+    let holds = tree.holds(proof.leaf == leaf && proof.verify(), &proof.root);
     let claim = format!("entry {entry} is in the tree of {} entries", tree.size);
     if output == Output::Table {
         let rows = [("leaf", &proof.leaf), ("root", &proof.root)];
-        line(&describe(&tree, holds, &claim, &rows, &proof.hashes, &proof.root))?;
+        line(&describe(tree, holds, &claim, &rows, &proof.hashes, &proof.root))?;
     } else {
-        print(
-            &json!({ "inclusion": proof, "checkpoint": tree.note(), "holds": holds }),
-            output,
-        )?;
+        print(&tree.document("inclusion", &proof, holds), output)?;
     }
-    Ok(exit(holds))
+    Ok(tree.exit(holds))
 }
 
-fn consistency(source: Source, old: u64, new: Option<u64>, output: Output) -> Result<Exit, CommandError> {
-    let tree = Tree::choose(&source, new)?;
+fn consistency(source: Source, tree: &Tree, old: u64, output: Output) -> Result<Exit, CommandError> {
     let proof: ConsistencyProof = Prover::new(source).consistency(old, tree.size).map_err(failed)?;
-    let holds = proof.verify() && tree.agrees(&proof.new_root) != Some(false);
+    let holds = tree.holds(proof.verify(), &proof.new_root);
     let claim = format!("the tree of {} entries extends that of {old}", tree.size);
     if output == Output::Table {
         let rows = [("old root", &proof.old_root), ("new root", &proof.new_root)];
-        line(&describe(&tree, holds, &claim, &rows, &proof.hashes, &proof.new_root))?;
+        line(&describe(tree, holds, &claim, &rows, &proof.hashes, &proof.new_root))?;
     } else {
-        print(
-            &json!({ "consistency": proof, "checkpoint": tree.note(), "holds": holds }),
-            output,
-        )?;
+        print(&tree.document("consistency", &proof, holds), output)?;
     }
-    Ok(exit(holds))
-}
-
-const fn exit(holds: bool) -> Exit {
-    if holds { Exit::Ok } else { Exit::Tampered }
+    Ok(tree.exit(holds))
 }
 
 fn describe(
@@ -128,9 +157,11 @@ fn describe(
         match tree.agrees(root) {
             Some(true) => "has this root",
             Some(false) => "has another root",
+            None if tree.note().is_some() => "is none of this log",
             None => "is of another size, or there is none",
         }
     ));
+    lines.extend(tree.signed.words().map(|words| format!("  {:<12}{words}", "signed")));
     let names = std::iter::once("path").chain(std::iter::repeat(""));
     lines.extend(names.zip(hashes).map(|(name, hash)| format!("  {name:<12}{hash}")));
     lines.join("\n")

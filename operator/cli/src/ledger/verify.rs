@@ -119,7 +119,8 @@ fn unreadable(path: &Path, problem: impl std::fmt::Display) -> CommandError {
     CommandError::Message(format!("{}: {problem}", path.display()))
 }
 
-fn policy(path: &Path) -> Result<Policy, CommandError> {
+/// The policy in a file.
+pub fn policy(path: &Path) -> Result<Policy, CommandError> {
     Policy::from_json(&read(path)?).map_err(|error| unreadable(path, error))
 }
 
