@@ -87,6 +87,9 @@ pub enum CommandError {
     /// The ledger.
     #[error("the ledger cannot be read: {0}")]
     Ledger(#[from] penin_ledger::ReadError),
+    /// A ledger that was looked at before has fewer entries now.
+    #[error("{0}; verify what is left, and compare it with a head that was kept elsewhere")]
+    Shorter(String),
     /// JSON or YAML.
     #[error("the output cannot be made: {0}")]
     Output(String),
@@ -140,6 +143,10 @@ fn failed(error: &CommandError) -> ExitCode {
         CommandError::TooSlow(_) | CommandError::Deadline(_) => {
             eprintln!("error: {error}");
             ExitCode::from(Exit::Timeout.code())
+        }
+        CommandError::Shorter(_) => {
+            eprintln!("error: {error}");
+            ExitCode::from(Exit::Tampered.code())
         }
         CommandError::Ledger(problem) => {
             eprintln!("error: {error}");

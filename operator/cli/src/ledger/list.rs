@@ -106,8 +106,8 @@ pub async fn tail(
         source = opened.source()?;
         let size = source.size()?;
         if size < seen {
-            let message = format!("the ledger became shorter: {size} entries, {seen} before");
-            return Err(CommandError::Message(message));
+            let message = format!("entries went away: the ledger has {size}, it had {seen} before");
+            return Err(CommandError::Shorter(message));
         }
         entries = between(&source, filter, seen, size)?;
         seen = size;
