@@ -6,29 +6,49 @@ Usage: verify.py CHECK DIR, where CHECK is
   dsse       securesystemslib: the signature of every entry
   statement  in-toto-attestation: every statement is valid
   canonical  rfc8785: every statement is canonical JSON
-Exit status 0: accepted, 1: refused, 2: cannot run.
+Exit status 0: accepted, 1: refused, 2: cannot run. Refusals are the ones that a library is documented to raise, each
+where it judges; whatever else goes wrong is a tool that stumbled, and has judged nothing.
 """
 
+import contextlib
 import json
 import pathlib
 import sys
+import traceback
 
-import aics_tlog
-import rfc8785
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from google.protobuf import json_format
-from in_toto_attestation.v1.statement import Statement
-from in_toto_attestation.v1 import statement_pb2
-from securesystemslib.dsse import Envelope
-from securesystemslib.signer import SSlibKey
-from tlog_scales import signing
-from tlog_scales.backend import LocalBackend
-from tlog_scales.reader import TilesReader
-from tlog_scales.utils import sha256
+try:
+    import aics_tlog
+    import rfc8785
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+    from google.protobuf import json_format
+    from in_toto_attestation.v1.statement import Statement
+    from in_toto_attestation.v1 import statement_pb2
+    from securesystemslib.dsse import Envelope
+    from securesystemslib.exceptions import VerificationError
+    from securesystemslib.signer import SSlibKey
+    from tlog_scales import signing
+    from tlog_scales.backend import LocalBackend
+    from tlog_scales.reader import TilesReader
+    from tlog_scales.utils import sha256
+except Exception:  # An uncaught one would have the status of a refusal.
+    traceback.print_exc()
+    sys.exit(2)
 
 
 class Refused(Exception):
     pass
+
+
+@contextlib.contextmanager
+def judged(*refusals):
+    """What a library raises here to refuse, and nothing that is derived from it: those are other errors."""
+    try:
+        yield
+    except refusals as error:
+        if type(error) not in refusals:
+            raise
+        raise Refused(f"{type(error).__name__}: {error}") from error
 
 
 def reader(directory):
@@ -47,7 +67,8 @@ def entries(directory):
 def tlog(directory):
     vkey = signing.Vkey.from_string((directory / "keys/log.vkey").read_text().strip())
     tiles, checkpoint = reader(directory)
-    checkpoint.verify(vkey)
+    with judged(InvalidSignature, RuntimeError):
+        checkpoint.verify(vkey)
     if checkpoint.origin != vkey.name:
         raise Refused("checkpoint of another log")
     if tiles.calculate_root_hash() != checkpoint.root_hash:
@@ -65,7 +86,8 @@ def aics(directory):
     if not result.ok:
         raise Refused(result.error)
     tiles = aics_tlog.FileSystemTileReader(directory)
-    aics_tlog.audit_tiles(tiles, result.size, result.root)
+    with judged(aics_tlog.TileVerificationError):
+        aics_tlog.audit_tiles(tiles, result.size, result.root)
     for index in (0, 1, 7, 255, 256, result.size - 1):
         proof = aics_tlog.inclusion_proof_from_tiles(tiles, index, result.size)
         leaf = aics_tlog.read_entry(tiles, index, result.size)
@@ -94,7 +116,9 @@ def dsse(directory):
         data = json.loads(entry)
         key_id = data["signatures"][0]["keyid"]
         key = SSlibKey.from_crypto(public, keyid=key_id)
-        Envelope.from_dict(data).verify([key], threshold=1)
+        envelope = Envelope.from_dict(data)
+        with judged(VerificationError):
+            envelope.verify([key], threshold=1)
 
 
 def payloads(directory):
@@ -104,8 +128,10 @@ def payloads(directory):
 
 def statement(directory):
     for index, payload in payloads(directory):
-        parsed = json_format.Parse(payload, statement_pb2.Statement())
-        Statement.copy_from_pb(parsed).validate()
+        with judged(json_format.ParseError):
+            parsed = json_format.Parse(payload, statement_pb2.Statement())
+        with judged(ValueError):
+            Statement.copy_from_pb(parsed).validate()
 
 
 def canonical(directory):
@@ -121,7 +147,10 @@ if len(sys.argv) != 3 or sys.argv[1] not in CHECKS:
     sys.exit(2)
 try:
     CHECKS[sys.argv[1]](pathlib.Path(sys.argv[2]))
-except Exception as error:  # Whatever a foreign verifier raises is its refusal.
-    print(f"refused: {type(error).__name__}: {error}")
+except Refused as error:
+    print(f"refused: {error}")
     sys.exit(1)
+except Exception:
+    traceback.print_exc()
+    sys.exit(2)
 print("accepted")

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,12 +25,23 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: tlogverify DIR")
 		os.Exit(2)
 	}
-	if err := verify(os.Args[1]); err != nil {
+	err := verify(os.Args[1])
+	var unread *fs.PathError
+	var unusable stumble
+	switch {
+	case err == nil:
+		fmt.Println("accepted")
+	case errors.As(err, &unread), errors.As(err, &unusable):
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	default:
 		fmt.Println("refused:", err)
 		os.Exit(1)
 	}
-	fmt.Println("accepted")
 }
+
+// stumble is what keeps this program from judging, as a file that cannot be read does.
+type stumble struct{ error }
 
 func verify(dir string) error {
 	tree, err := checkpoint(dir)
@@ -50,7 +62,7 @@ func checkpoint(dir string) (tlog.Tree, error) {
 	}
 	verifier, err := note.NewVerifier(strings.TrimSpace(string(vkey)))
 	if err != nil {
-		return tlog.Tree{}, err
+		return tlog.Tree{}, stumble{err}
 	}
 	signed, err := os.ReadFile(filepath.Join(dir, "checkpoint"))
 	if err != nil {
@@ -149,10 +161,10 @@ func proofs(dir string, tree tlog.Tree) error {
 	}
 	var file proofFile
 	if err := json.Unmarshal(text, &file); err != nil {
-		return err
+		return stumble{err}
 	}
 	if len(file.Inclusion) == 0 || len(file.Consistency) == 0 {
-		return errors.New("proofs.json is empty")
+		return stumble{errors.New("proofs.json is empty")}
 	}
 	for _, proof := range file.Inclusion {
 		if proof.Size == tree.N && hash(proof.Root) != tree.Hash {
