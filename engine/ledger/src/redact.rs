@@ -28,15 +28,26 @@ const SECRET_WORDS: [&str; 16] = [
 /// Names that are secret as a whole, with separators removed.
 const SECRET_NAMES: [&str; 4] = ["sessionid", "oauth", "apikey", "setcookie"];
 
-/// Replaces the values of secret fields, at any depth and inside strings that hold JSON, and strings that are
-/// secret by their form.
+/// Replaces the texts below secret fields, at any depth and inside strings that hold JSON, and strings that are secret
+/// by their form. Numbers, booleans and null are no secrets: evidence may be called `token_f1`.
 pub(crate) fn body(fields: &mut Map<String, Value>) {
     for (name, value) in fields.iter_mut() {
-        if is_secret_name(name) && !value.is_null() && !value.is_boolean() {
-            *value = REDACTED.into();
+        if secret_word(name).is_some() {
+            hide(value);
         } else {
             redact(value);
         }
+    }
+}
+
+/// Replaces every text of a value that stands below a secret name, also one that reads like a number: what was written
+/// as a text was no measurement.
+fn hide(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(hide),
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::String(_) => *value = REDACTED.into(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -60,11 +71,27 @@ fn redact(value: &mut Value) {
     }
 }
 
-/// Whether a document would be changed by redaction.
-pub(crate) fn has_secret(document: &Value) -> bool {
+/// Where a document holds the first text that redaction would replace, as a path such as `.ratios.auth.good`; `None`
+/// when there is none.
+pub(crate) fn find_secret(document: &Value) -> Option<String> {
     let mut redacted = document.clone();
     redact(&mut redacted);
-    redacted != *document
+    difference(document, &redacted)
+}
+
+/// The path of the first difference between a document and its redacted form, which has the same shape.
+fn difference(before: &Value, after: &Value) -> Option<String> {
+    match (before, after) {
+        (Value::Object(before), Value::Object(after)) => before.iter().find_map(|(name, value)| {
+            let inner = difference(value, after.get(name)?)?;
+            Some(format!(".{name}{inner}"))
+        }),
+        (Value::Array(before), Value::Array(after)) => {
+            let mut pairs = before.iter().zip(after).enumerate();
+            pairs.find_map(|(index, (before, after))| Some(format!("[{index}]{}", difference(before, after)?)))
+        }
+        _ => (before != after).then(String::new),
+    }
 }
 
 fn embedded(text: &str) -> Option<Value> {
@@ -78,14 +105,17 @@ fn is_secret_text(text: &str) -> bool {
     text.contains("PRIVATE KEY-----") || text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer "))
 }
 
-fn is_secret_name(name: &str) -> bool {
+/// What makes a field name secret, as it is spelt in the list of such words; `None` for any other name. No text can be
+/// recorded below such a name, so whoever makes names into fields asks here first.
+#[must_use]
+pub fn secret_word(name: &str) -> Option<&'static str> {
     let joined: String = name
         .chars()
         .filter(char::is_ascii_alphanumeric)
         .collect::<String>()
         .to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|secret| joined.contains(secret))
-        || words(name).any(|word| SECRET_WORDS.contains(&word.as_str()))
+    let whole = SECRET_NAMES.into_iter().find(|secret| joined.contains(secret));
+    whole.or_else(|| words(name).find_map(|word| SECRET_WORDS.into_iter().find(|secret| *secret == word)))
 }
 
 /// Words of a name in camelCase, `snake_case`, kebab-case or with dots.
@@ -151,6 +181,50 @@ mod tests {
             "secretary": "s", "hasToken": true, "note": "{not json", "list": "[1, 2]",
         });
         assert_eq!(redacted(evidence.clone()), evidence);
+    }
+
+    #[test]
+    fn numbers_are_no_secrets_whatever_they_are_called() {
+        let evidence = json!({
+            "metrics": {"token_f1": 0.93, "tokens_per_second": 41, "key-recall": null},
+            "auth": {"errors": [3, {"rate": 0.5, "known": true}]},
+            "text": r#"{"tokens": 7}"#,
+        });
+        assert_eq!(redacted(evidence.clone()), evidence);
+        assert_eq!(find_secret(&evidence), None);
+    }
+
+    #[test]
+    fn texts_below_a_secret_name_are_redacted_at_any_depth_and_numbers_stay() {
+        let found = redacted(json!({"auth": {"errors": [3, "hunter2", {"good": "12", "all": 40, "none": null}]}}));
+        let wanted = json!({"auth": {"errors": [3, REDACTED, {"good": REDACTED, "all": 40, "none": null}]}});
+        assert_eq!(found, wanted);
+        // What was redacted before holds no secret any more.
+        assert_eq!(find_secret(&wanted), None);
+    }
+
+    #[test]
+    fn a_secret_is_found_by_its_path() {
+        let document = json!({"candidate": {"ratios": {"auth-errors": {"known": {"good": "12", "total": "40"}}}}});
+        assert_eq!(
+            find_secret(&document).as_deref(),
+            Some(".candidate.ratios.auth-errors.known.good")
+        );
+        assert_eq!(find_secret(&json!([1, {"a": "Bearer x"}])).as_deref(), Some("[1].a"));
+        assert_eq!(find_secret(&json!("Bearer x")).as_deref(), Some(""));
+    }
+
+    #[test]
+    fn the_word_that_makes_a_name_secret_is_named() {
+        for (name, word) in [
+            ("auth-errors", Some("auth")),
+            ("token_f1", Some("token")),
+            ("sessionIds", Some("sessionid")),
+            ("authority", None),
+            ("f1", None),
+        ] {
+            assert_eq!(secret_word(name), word, "{name}");
+        }
     }
 
     #[test]

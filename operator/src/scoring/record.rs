@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use penin_engine::num::decimal;
+use penin_ledger::redact::{self, REDACTED};
 use serde::{Deserialize, Serialize};
 
 use super::{Unknown, UnknownReason};
@@ -162,6 +163,8 @@ impl SourceRecord {
     }
 
     /// Moves the labels that all series share to one place: a revision has hundreds of series that differ in one label.
+    /// Values of labels whose names read like a secret's are left out, for the ledger takes none; nothing is computed from
+    /// a record.
     #[must_use]
     pub fn compacted(mut self) -> Self {
         let mut all = self
@@ -171,6 +174,12 @@ impl SourceRecord {
             .chain(self.histograms.iter_mut().map(|histogram| &mut histogram.labels))
             .chain(self.gauges.iter_mut().map(|gauge| &mut gauge.labels))
             .collect::<Vec<_>>();
+        for labels in &mut all {
+            let secret = labels
+                .iter_mut()
+                .filter(|(name, _)| redact::secret_word(name).is_some());
+            secret.for_each(|(_, value)| REDACTED.clone_into(value));
+        }
         let Some(first) = all.first() else {
             return self;
         };
@@ -198,6 +207,25 @@ mod tests {
         assert_eq!(
             Window::new(0, LONGEST_WINDOW_MS).unwrap().length_ms(),
             LONGEST_WINDOW_MS
+        );
+    }
+
+    #[test]
+    fn labels_that_read_like_secrets_lose_their_values() {
+        let mut record = SourceRecord::new("s", "p", Window::new(0, 1).unwrap());
+        for (pod, key) in [("a", "hunter2"), ("b", "hunter3")] {
+            let labels = [("pod", pod), ("api_key", key), ("auth", "basic")];
+            record.gauges.push(GaugeRecord {
+                metric: "m".into(),
+                labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+                samples: vec![],
+            });
+        }
+        let record = serde_json::to_string(&record.compacted()).unwrap();
+        assert!(!record.contains("hunter") && !record.contains("basic"), "{record}");
+        assert!(
+            record.contains(r#""pod":"a""#) && record.contains(r#""auth":"[REDACTED]""#),
+            "{record}"
         );
     }
 

@@ -48,7 +48,9 @@ pub enum DraftError {
     #[error("time: {0} ms is outside the years 1970 to 9999")]
     Time(i64),
     /// A JSON blob or state holds a secret. It is named by its digest, so it cannot be redacted here.
-    #[error("{field}: holds a secret by its field names; redact it before it is recorded")]
+    #[error(
+        "{field}: reads like a secret by its name or its form, and cannot be redacted there; rename it or leave it out"
+    )]
     Secret {
         /// Path of the field.
         field: String,
@@ -269,16 +271,13 @@ fn check_secrets(draft: &Draft) -> Result<(), DraftError> {
     let blobs = draft
         .blobs
         .iter()
-        .enumerate()
-        .filter(|(_, blob)| blob.media_type.contains("json"))
-        .map(|(index, blob)| (format!("blobs[{index}].content"), &blob.content));
-    let state = draft
-        .state
-        .iter()
-        .enumerate()
-        .map(|(index, update)| (format!("state[{index}].value"), &update.value));
-    for (field, content) in blobs.chain(state) {
-        if serde_json::from_slice(content).is_ok_and(|document| redact::has_secret(&document)) {
+        .filter(|blob| blob.media_type.contains("json"))
+        .map(|blob| ("blob", &blob.name, &blob.content));
+    let state = draft.state.iter().map(|update| ("state", &update.key, &update.value));
+    for (what, name, content) in blobs.chain(state) {
+        let document: Option<serde_json::Value> = serde_json::from_slice(content).ok();
+        if let Some(path) = document.as_ref().and_then(redact::find_secret) {
+            let field = format!("{what} {name:?}: {path}");
             return Err(DraftError::Secret { field });
         }
     }

@@ -139,6 +139,8 @@ closed_set! {
         LedgerUnavailable,
         /// The ledger contradicts its anchor.
         LedgerCorrupt,
+        /// The ledger takes an entry of this object at no time, as it is; the message says what is wrong with it.
+        EntryRefused,
         /// State in the API contradicts state in the ledger.
         StateMismatch,
         /// Waits for its turn behind another challenger.

@@ -151,6 +151,14 @@ fn bins(deltas: &Deltas) -> Result<Vec<Bin>, Unknown> {
 fn groups(deltas: &Deltas) -> Result<BTreeMap<String, Group>, Unknown> {
     let mut groups = BTreeMap::new();
     for name in values(deltas, GROUPS, GROUP)? {
+        if let Some(word) = penin_ledger::redact::secret_word(name) {
+            // Its counts are texts below its name, as all 64-bit integers are: such evidence could not be kept.
+            let detail = format!(
+                "{GROUPS}: group {name:?} reads like the name of a secret ({word:?}), below which the ledger takes no text; \
+                 call it otherwise"
+            );
+            return Err(Unknown::new(UnknownReason::Malformed, detail));
+        }
         let one = |outcome: &str| {
             deltas
                 .total(GROUPS, &[(GROUP, name), (OUTCOME, outcome)])?
@@ -234,5 +242,40 @@ fn agree(counts: &ModelCounts) -> Result<(), Unknown> {
             UnknownReason::Inconsistent,
             "a bin counts a part that is more than the whole",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::SeriesDelta;
+    use super::*;
+    use crate::scoring::RawSample;
+
+    #[test]
+    fn a_group_whose_counts_could_not_be_recorded_is_named() {
+        let with_group = |group: &str| {
+            let series = ["tp", "fp", "tn", "fn"].map(|outcome| SeriesDelta {
+                labels: [(NAME, GROUPS), (GROUP, group), (OUTCOME, outcome)]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+                start: None,
+                end: RawSample {
+                    at_ms: 1,
+                    value: "7".to_owned(),
+                },
+                increase: 7,
+            });
+            groups(&Deltas {
+                counters: series.into(),
+                ..Deltas::default()
+            })
+        };
+        assert_eq!(with_group("tokenless").map(|groups| groups.len()), Ok(1));
+        let refused = with_group("token-holders").unwrap_err();
+        assert_eq!(refused.reason, UnknownReason::Malformed);
+        assert!(
+            refused.detail.contains("\"token-holders\"") && refused.detail.ends_with("otherwise"),
+            "{refused}"
+        );
     }
 }

@@ -44,6 +44,11 @@ pub enum Outcome {
         /// Why not.
         why: String,
     },
+    /// The ledger takes this entry at no time, as it is. Nothing follows from it, but a withdrawal goes on without it.
+    Refused {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The object was written.
     Written,
     /// Somebody else wrote first; the next pass reads again.
@@ -100,6 +105,8 @@ async fn append(hands: &Hands<'_>, snapshot: &Snapshot, record: &Record) -> Outc
         },
         // An entry whose answer came too late for an earlier pass: the next one decides on what it left.
         Err(AppendError::Refused(LedgerAppendError::StateMoved { .. })) => Outcome::Conflict,
+        // Waiting does not help, and neither does queuing: the queue asks the same of its drafts.
+        Err(AppendError::Refused(LedgerAppendError::Invalid(error))) => Outcome::Refused { why: error.to_string() },
         // The entry was accepted and may still become durable: queuing it as well could record it twice.
         Err(error @ AppendError::Timeout) => match record.withdrawal {
             Some(_) => Outcome::Queued { why: error.to_string() },

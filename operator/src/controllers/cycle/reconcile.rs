@@ -238,6 +238,8 @@ fn requeue(plan: &Plan, outcome: &Outcome) -> Requeue {
         Outcome::Written | Outcome::Recorded { .. } | Outcome::Queued { .. } => Duration::from_millis(20),
         Outcome::Conflict => Duration::from_millis(50),
         Outcome::NotRecorded { .. } => Duration::from_secs(2),
+        // Soon, for a withdrawal goes on without its entry; not at once, for the same entry is tried again.
+        Outcome::Refused { .. } => Duration::from_millis(500),
         Outcome::NotLeader => Duration::from_secs(5),
         Outcome::Nothing => plan.recheck.max(Duration::from_millis(10)),
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use penin_api::v1alpha1::PeninCycleSpec;
 use penin_api::v1alpha1::cycle::{CanaryStep, DeletionPolicy, GatewayTraffic, ServicePorts};
+use penin_ledger::redact;
 
 use super::book::Grant;
 
@@ -78,6 +79,10 @@ impl Settings {
         };
         if spec.canary.steps.is_empty() {
             return Err(vec!["spec.canary.steps: must have at least one step".to_owned()]);
+        }
+        let unrecordable = unrecordable(spec);
+        if !unrecordable.is_empty() {
+            return Err(unrecordable);
         }
         Ok(Self {
             target_name: spec.target_ref.name.clone(),
@@ -154,4 +159,21 @@ impl Settings {
             _ => self.accept_deadline * 2,
         }
     }
+}
+
+/// Names under which the ledger would take no entry. A ratio's name becomes a field of the recorded evidence, and its
+/// counts stand there as texts, as all 64-bit integers do. Names of metrics need no such rule, for below them stand
+/// numbers alone; names of sources with a preset stand in values.
+fn unrecordable(spec: &PeninCycleSpec) -> Vec<String> {
+    let sources = spec.evidence.iter().enumerate();
+    let ratios = sources.filter(|(_, source)| source.ratio.is_some());
+    let secret = ratios.filter_map(|(index, source)| Some((index, &source.name, redact::secret_word(&source.name)?)));
+    secret
+        .map(|(index, name, word)| {
+            format!(
+                "spec.evidence[{index}].name: {name:?} reads like the name of a secret because of {word:?}, and the ledger \
+                 takes no text below such a name; choose another name for the ratio, and use it in spec.scores"
+            )
+        })
+        .collect()
 }

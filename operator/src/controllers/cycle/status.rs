@@ -108,7 +108,7 @@ pub fn cycle(before: &PeninCycleStatus, seen: &Seen<'_>) -> PeninCycleStatus {
     if let Some(decision) = seen.decision() {
         status.last_decision = Some(decision);
     }
-    for finding in cycle_conditions::findings(seen, book) {
+    for finding in cycle_conditions::findings(before, seen, book) {
         conditions::set(&mut status.conditions, finding, snapshot.key.generation, seen.now);
     }
     let (ready, activity) = summary(seen, book);

@@ -147,7 +147,9 @@ fn position(candidate: &Candidate, life: &Life, seen: &Seen<'_>) -> LifePosition
         .filter(|position| position.state == state);
     // A withdrawal that the ledger could not take must survive a restart: the book does not know of it.
     let pending = match (&seen.plan.action, seen.outcome) {
-        (Action::Record(record), Outcome::Queued { .. }) => record.withdrawal.map(final_phase),
+        (Action::Record(record), Outcome::Queued { .. } | Outcome::Refused { .. }) => {
+            record.withdrawal.map(final_phase).or(candidate.pending_withdrawal)
+        }
         _ => candidate.pending_withdrawal,
     };
     LifePosition {

@@ -1,23 +1,25 @@
 //! The conditions of a cycle, one function each: pure.
 
-use penin_api::conditions::{ConditionStatus, ConditionType, Finding, Reason};
+use penin_api::conditions::{self, ConditionStatus, ConditionType, Finding, Reason};
+use penin_api::v1alpha1::PeninCycleStatus;
 
 use super::{Seen, evidence};
+use crate::controllers::cycle::apply::Outcome;
 use crate::controllers::cycle::book::Book;
 use crate::controllers::cycle::plan::Step;
 
 /// What a pass says about the conditions of its cycle.
-pub fn findings(seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
+pub fn findings(before: &PeninCycleStatus, seen: &Seen<'_>, book: Option<&Book>) -> Vec<Finding> {
     if seen.snapshot.book.is_err() {
         // Who serves and what was adopted is as it was; only the ledger is news.
-        return vec![resolved(seen), ledger(seen), suspension(seen)];
+        return vec![resolved(seen), ledger(before, seen), suspension(seen)];
     }
     let mut all = vec![
         accepted(seen),
         resolved(seen),
         adopted(seen, book),
         programmed(seen),
-        ledger(seen),
+        ledger(before, seen),
         target_changed(seen, book),
         suspension(seen),
     ];
@@ -64,9 +66,12 @@ fn adopted(seen: &Seen<'_>, book: Option<&Book>) -> Finding {
     Finding::new(ConditionType::Adopted, false, reason, &plan.message)
 }
 
-fn ledger(seen: &Seen<'_>) -> Finding {
+fn ledger(before: &PeninCycleStatus, seen: &Seen<'_>) -> Finding {
     let ledger = &seen.snapshot.ledger;
     let Some(problem) = &ledger.problem else {
+        if let Some(why) = refused(before, seen) {
+            return Finding::new(ConditionType::LedgerAvailable, false, Reason::EntryRefused, why);
+        }
         let message = "Decisions can be recorded";
         return Finding::new(ConditionType::LedgerAvailable, true, Reason::LedgerAvailable, message);
     };
@@ -76,6 +81,20 @@ fn ledger(seen: &Seen<'_>) -> Finding {
         Reason::LedgerUnavailable
     };
     Finding::new(ConditionType::LedgerAvailable, false, reason, problem)
+}
+
+/// Why the newest entry of this specification can never be recorded. It is said until another one is, or until the
+/// specification changes: most passes record nothing, and they disprove nothing.
+fn refused(before: &PeninCycleStatus, seen: &Seen<'_>) -> Option<String> {
+    match seen.outcome {
+        Outcome::Refused { why } => Some(format!("An entry cannot be recorded as it is: {why}")),
+        Outcome::Recorded { .. } => None,
+        _ => {
+            let known = conditions::find(&before.conditions, ConditionType::LedgerAvailable)?;
+            let same = known.observed_generation == Some(seen.snapshot.key.generation);
+            (same && known.reason == Reason::EntryRefused.as_str()).then(|| known.message.clone())
+        }
+    }
 }
 
 fn programmed(seen: &Seen<'_>) -> Finding {

@@ -5,6 +5,7 @@ mod ends;
 mod evidence;
 mod ledger;
 mod lives;
+mod names;
 mod objects;
 mod properties;
 mod reasons;

@@ -341,6 +341,7 @@ impl World {
         let pause = match outcome {
             Outcome::Written | Outcome::Recorded { .. } | Outcome::Queued { .. } => Duration::from_millis(20),
             Outcome::NotRecorded { .. } => Duration::from_secs(2),
+            Outcome::Refused { .. } => Duration::from_millis(500),
             _ => plan.recheck.clamp(Duration::from_millis(10), Duration::from_secs(5)),
         };
         self.advance(pause);

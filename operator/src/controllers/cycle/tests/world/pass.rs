@@ -99,6 +99,9 @@ impl World {
         let draft = record
             .complete(&snapshot.key.state_key(), snapshot.book_digest)
             .unwrap();
+        if let Err(error) = penin_ledger::entry::Prepared::new(draft.clone()) {
+            return Outcome::Refused { why: error.to_string() };
+        }
         let why = "no space left on device".to_owned();
         match (self.ledger, record.withdrawal) {
             (LedgerMode::Up, _) => {
@@ -140,7 +143,6 @@ impl World {
     }
 
     pub(super) fn take(&mut self, draft: Draft) {
-        penin_ledger::entry::Prepared::new(draft.clone()).unwrap();
         let state = draft.state.last().unwrap();
         self.book = (!state.value.is_empty()).then(|| state.value.clone());
         self.entries.push((draft.kind, Value::Object(draft.body)));
