@@ -92,7 +92,7 @@ impl LedgerFiles {
 /// What a path asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Wanted {
-    /// A file by its path below the ledger's directory, and whether it never changes.
+    /// A file by its path below the ledger's directory, and whether it never changes while that is its generation.
     File(PathBuf, bool),
     Inclusion {
         index: u64,
@@ -154,10 +154,12 @@ async fn answer(State(files): State<LedgerFiles>, uri: Uri) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "too many requests at a time\n").into_response();
     };
     let directory = directory_of(&files.first, generation);
+    // Without its number a path is about another generation's file from the day on which the next one begins.
+    let numbered = uri.path().starts_with("/generation/");
     let reading = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         match wanted {
-            Wanted::File(path, lasting) => file(&directory, &path, lasting),
+            Wanted::File(path, lasting) => file(&directory, &path, lasting, numbered),
             Wanted::Inclusion { index, size } => proof(&directory, size, |prover, size| prover.inclusion(index, size)),
             Wanted::Consistency { old, new } => proof(&directory, new, |prover, new| prover.consistency(old, new)),
         }
@@ -167,13 +169,19 @@ async fn answer(State(files): State<LedgerFiles>, uri: Uri) -> Response {
         .unwrap_or_else(|_| (StatusCode::INTERNAL_SERVER_ERROR, "the request could not be answered\n").into_response())
 }
 
-fn file(directory: &std::path::Path, path: &std::path::Path, lasting: bool) -> Response {
+fn file(directory: &std::path::Path, path: &std::path::Path, lasting: bool, numbered: bool) -> Response {
     match PublishedCopy::new(directory).read(path) {
         Ok(Some(bytes)) => {
-            let (kind, keep) = if lasting {
-                ("application/octet-stream", FOREVER)
+            let kind = if lasting {
+                "application/octet-stream"
             } else {
-                ("text/plain; charset=utf-8", NEVER)
+                "text/plain; charset=utf-8"
+            };
+            // A blob is named by its digest, wherever it is asked for.
+            let keep = if lasting && (numbered || path.starts_with("blobs")) {
+                FOREVER
+            } else {
+                NEVER
             };
             let headers = [
                 (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
@@ -224,155 +232,5 @@ fn failed(problem: &str) -> Response {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::body::Body;
-    use axum::http::{Method, Request};
-    use http_body_util::BodyExt as _;
-    use penin_ledger::proof::{ConsistencyProof, InclusionProof};
-    use penin_ledger::{Draft, Keys, Kind, Ledger, MemoryAnchor, Options, Subject};
-    use tower::ServiceExt as _;
-
-    fn written(entries: u64) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        let mut options = Options::new("test.penin.ai/ledger", 1_790_000_000_000);
-        options.any_filesystem = true;
-        let keys = Keys::generate([7; 64]);
-        let ledger = Ledger::open(folder.path(), keys, Box::new(MemoryAnchor::default()), 1, options).unwrap();
-        for n in 1..entries {
-            let subject = Subject {
-                name: format!("model {n}"),
-                sha256: Digest::of(&n.to_be_bytes()),
-            };
-            ledger
-                .append(Draft::new(Kind::GateEval, subject, 1_790_000_000_000))
-                .wait()
-                .unwrap();
-        }
-        ledger.close();
-        folder
-    }
-
-    async fn ask(folder: &std::path::Path, method: Method, path: &str) -> (StatusCode, Vec<u8>) {
-        let router = LedgerFiles::new(folder.to_owned(), 1).router();
-        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-        let response = router.oneshot(request).await.unwrap();
-        let status = response.status();
-        (
-            status,
-            response.into_body().collect().await.unwrap().to_bytes().to_vec(),
-        )
-    }
-
-    #[tokio::test]
-    async fn what_is_published_is_served_as_it_stands() {
-        let folder = written(300);
-        for path in [
-            "checkpoint",
-            "tile/0/000",
-            "tile/0/001.p/44",
-            "tile/entries/000",
-            "tile/1/000.p/1",
-        ] {
-            let (status, body) = ask(folder.path(), Method::GET, &format!("/{path}")).await;
-            assert_eq!(status, StatusCode::OK, "{path}");
-            assert_eq!(body, std::fs::read(folder.path().join(path)).unwrap(), "{path}");
-        }
-        assert_eq!(
-            ask(folder.path(), Method::HEAD, "/checkpoint").await,
-            (StatusCode::OK, Vec::new())
-        );
-    }
-
-    #[tokio::test]
-    async fn proofs_hold_against_the_checkpoint() {
-        let folder = written(300);
-        let note = std::fs::read(folder.path().join(CHECKPOINT)).unwrap();
-        let root = Checkpoint::claimed(&note).unwrap().root;
-        let (status, body) = ask(folder.path(), Method::GET, "/proof/inclusion?index=17").await;
-        assert_eq!(status, StatusCode::OK);
-        let proof: InclusionProof = serde_json::from_slice(&body).unwrap();
-        assert!(proof.verify() && proof.root == root && proof.index == 17);
-        let (_, body) = ask(folder.path(), Method::GET, "/proof/consistency?old=100&new=300").await;
-        let proof: ConsistencyProof = serde_json::from_slice(&body).unwrap();
-        assert!(proof.verify() && proof.new_root == root && proof.old == 100);
-        for missing in [
-            "inclusion?index=300",
-            "inclusion?index=1&size=301",
-            "consistency?old=301",
-        ] {
-            let (status, _) = ask(folder.path(), Method::GET, &format!("/proof/{missing}")).await;
-            assert_eq!(status, StatusCode::NOT_FOUND, "{missing}");
-        }
-    }
-
-    #[tokio::test]
-    async fn archived_generations_are_served_under_their_number() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = folder.path().join("ledger");
-        for (generation, entries) in [(1, 3), (2, 5)] {
-            std::fs::rename(written(entries).keep(), directory_of(&first, generation)).unwrap();
-        }
-        let router = LedgerFiles::new(first, 2).router();
-        let size = async |path: &str| {
-            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
-            let response = router.clone().oneshot(request).await.unwrap();
-            let status = response.status();
-            let body = response.into_body().collect().await.unwrap().to_bytes();
-            let claimed = Checkpoint::claimed(&body).map(|claimed| claimed.size);
-            (status == StatusCode::OK).then_some(claimed).flatten()
-        };
-        assert_eq!(size("/checkpoint").await, Some(5));
-        assert_eq!(size("/generation/1/checkpoint").await, Some(3));
-        assert_eq!(size("/generation/2/checkpoint").await, Some(5));
-        for other in ["0", "3", "01", "+1", "1/generation/1", ".."] {
-            assert_eq!(size(&format!("/generation/{other}/checkpoint")).await, None, "{other}");
-        }
-    }
-
-    #[tokio::test]
-    async fn nothing_else_of_the_volume_is_served_and_nothing_is_written() {
-        let folder = written(3);
-        std::fs::write(folder.path().join("secret"), "x").unwrap();
-        for path in [
-            "/",
-            "/ledger.db",
-            "/secret",
-            "/LOCK",
-            "/nodes",
-            "/tail/0",
-            "/tile/../secret",
-            "/tile/0/%2e%2e/secret",
-            "/tile/entries/0",
-            "//checkpoint",
-            "/checkpoint/",
-            "/blobs/sha256/ab/../../../secret",
-            "/proof/inclusion",
-            "/proof/inclusion?index=x",
-            "/proof/inclusion?index=1&size=-1",
-        ] {
-            assert_eq!(
-                ask(folder.path(), Method::GET, path).await.0,
-                StatusCode::NOT_FOUND,
-                "{path}"
-            );
-        }
-        for method in [Method::POST, Method::PUT, Method::DELETE] {
-            let (status, _) = ask(folder.path(), method, "/checkpoint").await;
-            assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_directory_without_a_ledger_is_answered_and_survived() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(
-            ask(folder.path(), Method::GET, "/checkpoint").await.0,
-            StatusCode::NOT_FOUND
-        );
-        let (status, body) = ask(folder.path(), Method::GET, "/proof/consistency?old=1").await;
-        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        let text = String::from_utf8(body).unwrap();
-        assert!(!text.contains(folder.path().to_str().unwrap()), "{text}");
-    }
-}
+#[path = "ledger_http_tests.rs"]
+mod tests;
