@@ -17,7 +17,7 @@ use crate::recover::volume::VolumeLock;
 use crate::rollbacks::{QueueError, Queued};
 use crate::writer::queue::Work;
 use crate::writer::ticket::{AppendError, Receipt, Ticket};
-use crate::writer::{Policy, Shared, Writer, lock, sealed};
+use crate::writer::{Policy, Shared, Writer, clock_behind, lock, sealed};
 
 /// How a ledger is opened.
 #[derive(Debug, Clone)]
@@ -71,7 +71,6 @@ impl Options {
         Policy {
             anchor_attempts: self.anchor_attempts,
             anchor_pause: self.anchor_pause,
-            clock_tolerance_ms: self.clock_tolerance_ms,
         }
     }
 }
@@ -176,6 +175,21 @@ impl Ledger {
         Ok(queued)
     }
 
+    /// Rollbacks that wait in memory because the disk did not take them, oldest first: whoever closes the ledger to open
+    /// it again keeps them. Those on disk are found when it is opened.
+    #[must_use]
+    pub fn unsaved_rollbacks(&self) -> Vec<Draft> {
+        lock(&self.shared.rollbacks).unsaved()
+    }
+
+    /// Why a promotion that claims the time `now_ms` (milliseconds since the Unix epoch) would be refused for its time;
+    /// `None` when it would not. Everything else is recorded all the same, with a CLOCK entry before it.
+    #[must_use]
+    pub fn clock_behind(&self, now_ms: i64) -> Option<Failure> {
+        let latest_ms = lock(&self.shared.condition).latest_ms;
+        clock_behind(now_ms, latest_ms, self.shared.clock_tolerance_ms)
+    }
+
     /// The newest acknowledged value of a state, checked against the digest that its entry signs.
     ///
     /// # Errors
@@ -224,8 +238,14 @@ impl Ledger {
     pub fn health(&self) -> Health {
         let condition = lock(&self.shared.condition).clone();
         let rollbacks = lock(&self.shared.rollbacks);
+        // Only a writer that broke down ends without a failure while the ledger is in use.
+        let ended = self.writer.as_ref().is_some_and(JoinHandle::is_finished);
+        let ended = || ended.then(|| Failure::new(Reason::Stopped, "the ledger's writer has ended; open it again"));
         Health {
-            failure: condition.failure.or_else(|| condition.sealed.then(sealed)),
+            failure: condition
+                .failure
+                .or_else(|| condition.sealed.then(sealed))
+                .or_else(ended),
             head: condition.anchored,
             committed: condition.committed,
             queued: self.shared.queue.len(),

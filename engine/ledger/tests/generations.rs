@@ -74,6 +74,24 @@ fn kinds(dir: &Path) -> Vec<Kind> {
     reader.entries(0..size).map(|entry| entry.unwrap().kind).collect()
 }
 
+/// The way out when a fast clock has written an entry far in the future.
+#[test]
+fn a_new_generation_begins_at_the_time_of_its_own_clock() {
+    let (one, two) = (tempdir().unwrap(), tempdir().unwrap());
+    let ledger = filled(one.path(), MemoryAnchor::default());
+    ledger.append(draft(Kind::Config, 1_000_000_000)).wait().unwrap();
+    assert!(ledger.clock_behind(START_MS).is_some());
+    let ledger = begin(
+        two.path(),
+        rotated(),
+        Some(hand_over(ledger, successor(), START_MS).unwrap()),
+    );
+    assert_eq!(ledger.clock_behind(START_MS), None);
+    ledger.append(draft(Kind::PromoteAttest, 6)).wait().unwrap();
+    ledger.close();
+    assert_eq!(link(&one, &two), None);
+}
+
 #[test]
 fn a_sealed_generation_is_exported_and_followed() {
     let (one, archive, two) = (tempdir().unwrap(), tempdir().unwrap(), tempdir().unwrap());

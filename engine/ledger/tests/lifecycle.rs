@@ -395,6 +395,66 @@ fn a_clock_set_back_is_recorded_and_stops_promotions_only() {
 }
 
 #[test]
+fn a_fast_clock_is_told_before_a_promotion_is_and_noted_once_however_often_it_is_tried() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    let now = common::START_MS;
+    assert_eq!(ledger.clock_behind(now), None);
+    ledger.append(draft(Kind::Config, 100_000)).wait().unwrap();
+    for n in 1..4 {
+        ledger.append(draft(Kind::PromoteAttest, n)).wait().unwrap_err();
+    }
+    let behind = |ledger: &Ledger, ms: i64| ledger.clock_behind(now + ms).map(|failure| failure.reason);
+    assert_eq!(behind(&ledger, 1), Some(Reason::ClockBehind));
+    assert_eq!(behind(&ledger, 94_999), Some(Reason::ClockBehind));
+    assert_eq!(behind(&ledger, 95_000), None);
+    // It is no failure of the ledger: what takes traffic away is recorded.
+    assert!(ledger.health().is_ready());
+    ledger.append(draft(Kind::Rollback, 5)).wait().unwrap();
+    ledger.close();
+    let expected = [Kind::Genesis, Kind::Config, Kind::Clock, Kind::Clock, Kind::Rollback];
+    assert_eq!(kinds(dir.path()), expected);
+    let ledger = open(dir.path(), anchor, 1).unwrap();
+    assert_eq!(behind(&ledger, 1), Some(Reason::ClockBehind));
+}
+
+/// An anchor whose server makes the writer break down.
+#[derive(Debug)]
+struct Breaking(MemoryAnchor, Arc<AtomicBool>);
+
+impl Anchor for Breaking {
+    fn load(&mut self) -> Result<Option<Head>, AnchorError> {
+        self.0.load()
+    }
+
+    fn swap(&mut self, expected: Option<&Head>, next: &Head) -> Result<(), AnchorError> {
+        assert!(!self.1.load(Ordering::Relaxed), "broken on purpose");
+        self.0.swap(expected, next)
+    }
+}
+
+#[test]
+fn a_writer_that_broke_down_is_a_failure_and_opening_again_mends_it() {
+    let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
+    let broken = Arc::new(AtomicBool::new(false));
+    let ledger = open(dir.path(), Breaking(anchor.clone(), broken.clone()), 1).unwrap();
+    broken.store(true, Ordering::Relaxed);
+    ledger.append(draft(Kind::Config, 1)).wait().unwrap_err();
+    while ledger.health().failure.is_none() {
+        std::thread::yield_now();
+    }
+    let failure = ledger.health().failure.unwrap();
+    assert_eq!(
+        (failure.reason, failure.reason.is_transient()),
+        (Reason::Stopped, false)
+    );
+    ledger.close();
+    let ledger = open(dir.path(), anchor, 1).unwrap();
+    assert!(ledger.health().is_ready());
+    ledger.append(draft(Kind::Config, 2)).wait().unwrap();
+}
+
+#[test]
 fn rotated_keys_open_the_ledger_and_the_old_ones_do_not() {
     let (dir, anchor) = (tempdir().unwrap(), MemoryAnchor::default());
     let ledger = open(dir.path(), anchor.clone(), 1).unwrap();

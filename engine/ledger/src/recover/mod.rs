@@ -55,10 +55,13 @@ pub(crate) fn open(
     // After the claim: what is an entry by now is anchored.
     let rollbacks = earlier::queue(directory, &survey, &options.earlier)?;
     let shared = Arc::new(Shared {
+        clock_tolerance_ms: options.clock_tolerance_ms,
         queue: Arc::new(Queue::new(options.queue_entries, options.queue_bytes)),
         condition: Mutex::new(Condition {
             failure: None,
             committed: survey.frontier.size(),
+            latest_ms: survey.latest_ms,
+            clock_noted_ms: None,
             anchored: anchored.clone(),
             sealed: survey.sealed,
             keys: match survey.verifiers() {

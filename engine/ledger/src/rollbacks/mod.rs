@@ -351,6 +351,12 @@ impl RollbackQueue {
         }
     }
 
+    /// Drafts that the disk did not take, oldest first: they are lost unless another queue takes them.
+    pub(crate) fn unsaved(&self) -> Vec<Draft> {
+        let unsaved = self.waiting.iter().filter(|waiting| waiting.kept == Kept::InMemory);
+        unsaved.map(|waiting| waiting.draft.clone()).collect()
+    }
+
     /// Number of drafts in the side file, or in that of an earlier generation.
     #[must_use]
     pub fn on_disk(&self) -> usize {

@@ -26,12 +26,13 @@ use ticket::{AppendError, Receipt};
 pub(crate) struct Policy {
     pub anchor_attempts: u32,
     pub anchor_pause: Duration,
-    pub clock_tolerance_ms: i64,
 }
 
 /// What the writer tells the other threads.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// How far a claimed time may be behind the latest one, in milliseconds.
+    pub clock_tolerance_ms: i64,
     pub queue: Arc<Queue>,
     pub condition: Mutex<Condition>,
     pub state: Mutex<HashMap<String, StateRef>>,
@@ -43,6 +44,10 @@ pub(crate) struct Condition {
     pub failure: Option<Failure>,
     pub anchored: Head,
     pub committed: u64,
+    /// Latest claimed time of a committed entry, in milliseconds since the Unix epoch.
+    pub latest_ms: i64,
+    /// The latest time against which a promotion was refused, and that a CLOCK entry tells of.
+    pub clock_noted_ms: Option<i64>,
     /// Whether the last committed entry is ARCHIVE.
     pub sealed: bool,
     /// Keys with the first entry that they sign; the last ones are in force.
@@ -52,6 +57,18 @@ pub(crate) struct Condition {
 /// Why a sealed generation takes nothing.
 pub(crate) fn sealed() -> Failure {
     Failure::new(Reason::Sealed, "this generation is archived; open the next one")
+}
+
+/// Why a promotion is refused whose claimed time is behind the latest one by more than the tolerance; `None` when it is
+/// not.
+pub(crate) fn clock_behind(claimed_ms: i64, latest_ms: i64, tolerance_ms: i64) -> Option<Failure> {
+    (latest_ms.saturating_sub(claimed_ms) > tolerance_ms).then(|| {
+        let detail = format!(
+            "the claimed time {claimed_ms} ms is behind the last entry's {latest_ms} ms; set the clock right, or if the \
+             entry's was fast, wait until that time or begin the next generation"
+        );
+        Failure::new(Reason::ClockBehind, detail)
+    })
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -215,6 +232,7 @@ impl Writer {
         {
             let mut condition = lock(&self.shared.condition);
             (condition.committed, condition.sealed) = (self.frontier.size(), self.sealed);
+            condition.latest_ms = self.latest_ms;
             let rotations = planned
                 .iter()
                 .filter_map(|planned| Some((planned.seq, planned.rotation.as_ref()?)));

@@ -2,11 +2,10 @@
 
 use super::queue::Work;
 use super::ticket::{AppendError, Pending};
-use super::{Writer, lock, sealed};
+use super::{Writer, clock_behind, lock, sealed};
 use crate::entry::internal::{self, Archive, Clock, KeyRotate};
 use crate::entry::{Basis, DraftError, EncodedEntry, Kind, Position, Prepared, StateRef};
 use crate::hash::Digest;
-use crate::health::{Failure, Reason};
 use crate::keys::Keys;
 use crate::tree::Frontier;
 
@@ -79,35 +78,40 @@ impl Writer {
         moved.map(|basis| basis.key.clone())
     }
 
-    /// A claimed time behind the last one is recorded, and stops a promotion: somebody's clock is wrong.
+    /// A claimed time behind the last one is recorded, and stops a promotion: somebody's clock is wrong. A promotion is
+    /// tried again and again, so what stops it is recorded once.
     fn plan_draft(&self, batch: &mut Batch, prepared: Box<Prepared>, pending: Pending) {
         if let Some(key) = self.moved(batch, &prepared.basis) {
             pending.resolve(Err(AppendError::StateMoved { key }));
             return;
         }
         let claimed = prepared.time_ms;
-        if batch.latest_ms.saturating_sub(claimed) > self.policy.clock_tolerance_ms {
-            let body = Clock {
-                latest_ms: batch.latest_ms.to_string(),
-                claimed_ms: claimed.to_string(),
+        if let Some(failure) = clock_behind(claimed, batch.latest_ms, self.shared.clock_tolerance_ms) {
+            let refused = prepared.kind == Kind::PromoteAttest;
+            let noted = refused && {
+                let mut condition = lock(&self.shared.condition);
+                condition.clock_noted_ms.replace(batch.latest_ms) == Some(batch.latest_ms)
             };
-            let draft = internal::draft(Kind::Clock, &self.origin, claimed.max(0), &body);
-            if let Ok(clock) = Prepared::any_kind(draft, None) {
-                self.place(batch, Box::new(clock), None);
+            if !noted {
+                self.note_clock(batch, claimed);
             }
-            if prepared.kind == Kind::PromoteAttest {
-                let failure = Failure::new(
-                    Reason::ClockBehind,
-                    format!(
-                        "the claimed time {claimed} ms is behind the last entry's {} ms; set the clock right",
-                        batch.latest_ms
-                    ),
-                );
+            if refused {
                 pending.resolve(Err(AppendError::Refused(failure)));
                 return;
             }
         }
         self.place(batch, prepared, Some(pending));
+    }
+
+    fn note_clock(&self, batch: &mut Batch, claimed_ms: i64) {
+        let body = Clock {
+            latest_ms: batch.latest_ms.to_string(),
+            claimed_ms: claimed_ms.to_string(),
+        };
+        let draft = internal::draft(Kind::Clock, &self.origin, claimed_ms.max(0), &body);
+        if let Ok(clock) = Prepared::any_kind(draft, None) {
+            self.place(batch, Box::new(clock), None);
+        }
     }
 
     fn plan_rotation(&self, batch: &mut Batch, keys: Box<Keys>, time_ms: i64, pending: Pending) {
