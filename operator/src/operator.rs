@@ -141,6 +141,7 @@ pub async fn run_with(
         directory_of(&arguments.ledger_dir, arguments.ledger_generation),
         origin_of(&arguments.ledger_origin, arguments.ledger_generation),
         metrics.clone(),
+        Arc::clone(&clock),
     );
     let endpoint = Endpoint::new(metrics.clone(), checks(&ledger, &claim));
     let serving = tokio::spawn(endpoint.serve(arguments.listen, http_stop.clone()));
@@ -233,9 +234,9 @@ async fn lead(
         any_filesystem: arguments.ledger_any_filesystem,
     };
     let (service, client, clock) = (shared.ledger.clone(), shared.client.clone(), Arc::clone(&shared.clock));
-    let opening_stop = stop.clone();
+    let (opening_stop, claimed) = (stop.clone(), claim.clone());
     let opening = tokio::spawn(async move {
-        service.keep_open(settings, client, epoch, clock, opening_stop).await;
+        Box::pin(service.keep_open(settings, client, claimed, clock, opening_stop)).await;
     });
     let namespace = arguments.watch_namespace.clone();
     tokio::join!(

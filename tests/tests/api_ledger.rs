@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -24,6 +24,7 @@ use penin_ledger::{
     Digest, Draft, Head, Keys, Kind, Policy, Source, StateUpdate, Subject, Verdict, VerifyOptions, generations, verify,
 };
 use penin_operator::runtime::clock::SystemClock;
+use penin_operator::runtime::lease::{Claim, ClaimReader};
 use penin_operator::runtime::metrics::Metrics;
 use penin_operator::services::keys::KeySource;
 use penin_operator::services::ledger::{LedgerService, LedgerSettings};
@@ -31,6 +32,7 @@ use penin_operator::services::policy;
 use penin_tests::cluster::{Cluster, TestNamespace, mount_secrets, wait_until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -133,13 +135,23 @@ impl<'a> Operator<'a> {
             holder: format!("process {}", self.epoch),
             any_filesystem: true,
         };
-        let service = LedgerService::new(self.directory(generation), ORIGIN.to_owned(), Metrics::new().unwrap());
+        let clock = Arc::new(SystemClock);
+        let service = LedgerService::new(
+            self.directory(generation),
+            ORIGIN.to_owned(),
+            Metrics::new().unwrap(),
+            clock.clone(),
+        );
         let stop = CancellationToken::new();
-        let (keeping, client, epoch, stopped) = (service.clone(), self.client.clone(), self.epoch, stop.clone());
+        let (keeping, client, stopped) = (service.clone(), self.client.clone(), stop.clone());
+        let claim = Claim {
+            epoch: self.epoch,
+            valid_until: Instant::now() + Duration::from_hours(24),
+        };
+        // Who reads a claim needs nobody to renew it.
+        let claim = ClaimReader::new(watch::channel(Some(claim)).1, clock.clone());
         let opening = tokio::spawn(async move {
-            keeping
-                .keep_open(settings, client, epoch, Arc::new(SystemClock), stopped)
-                .await;
+            Box::pin(keeping.keep_open(settings, client, claim, clock, stopped)).await;
         });
         Running { service, stop, opening }
     }

@@ -94,6 +94,7 @@ struct Inner {
     ledger_entries: IntCounter,
     ledger_failures: IntCounter,
     ledger_queued: IntGauge,
+    ledger_publication: IntGauge,
     weight: GaugeVec,
     share: GaugeVec,
     dropped_events: IntCounter,
@@ -148,6 +149,10 @@ impl Metrics {
             ledger_queued: made.gauge(
                 "penin_ledger_queued_withdrawals",
                 "Withdrawals that wait for a healthy ledger.",
+            )?,
+            ledger_publication: made.gauge(
+                "penin_ledger_publication_failing",
+                "1 while the ledger's published copy could not be written the last time.",
             )?,
             ledger_size: made.add(Gauge::new("penin_ledger_size", "Entries in the ledger."))?,
             weight: made.gauges("penin_traffic_weight_percent", "Written live weight by role.", &role)?,
@@ -299,6 +304,11 @@ impl Metrics {
         self.0.ledger_queued.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
+    /// Whether the ledger's published copy could not be written the last time.
+    pub fn publication_fails(&self, fails: bool) {
+        self.0.ledger_publication.set(i64::from(fails));
+    }
+
     /// Evidence was read.
     pub fn evidence_read(&self, known: bool) {
         self.0
@@ -420,6 +430,7 @@ mod tests {
             "penin_api_requests_total",
             "penin_leader",
             "penin_ledger_entries_total",
+            "penin_ledger_publication_failing",
             "penin_traffic_weight_percent",
             "penin_traffic_share_ratio",
             "penin_operator_build_info",

@@ -1,29 +1,20 @@
 //! The ledger as controllers see it: open or not, always answering within a bound.
 //!
-//! A ledger that does not open stops promotions and nothing else: withdrawals are queued on the volume, and opening is
-//! tried again.
+//! A ledger that does not open, or has failed, stops promotions and nothing else: withdrawals are queued on the volume,
+//! and opening is tried again (`keeping.rs`).
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kube::Client;
-use penin_ledger::entry::{Draft, DraftError};
-use penin_ledger::{AppendError as LedgerAppendError, Ledger, QueueError, Queued, RollbackQueue};
-use tokio_util::sync::CancellationToken;
+use penin_ledger::entry::Draft;
+use penin_ledger::{AppendError as LedgerAppendError, Failure, Ledger, QueueError, Queued, RollbackQueue};
 
-use super::keys::{self, KeySource};
-use super::opening::{self, Opened};
-use super::policy;
+use super::keys::KeySource;
 use super::problem::Problem;
 use crate::controllers::cycle::snapshot::LedgerView;
 use crate::runtime::clock::Clock;
 use crate::runtime::metrics::Metrics;
-
-/// Pause between two tries to open the ledger.
-const RETRY: Duration = Duration::from_secs(10);
-/// Pause between two tries to change to keys that are not there yet, or not usable.
-const RETRY_ROTATION: Duration = Duration::from_mins(1);
 
 /// Where the ledger and what belongs to it are.
 #[derive(Clone, Debug)]
@@ -85,6 +76,7 @@ pub struct LedgerService {
     directory: PathBuf,
     origin: String,
     metrics: Metrics,
+    clock: Arc<dyn Clock>,
 }
 
 impl std::fmt::Debug for LedgerService {
@@ -98,50 +90,18 @@ impl std::fmt::Debug for LedgerService {
 impl LedgerService {
     /// A service whose ledger is not open yet.
     #[must_use]
-    pub fn new(directory: PathBuf, origin: String, metrics: Metrics) -> Self {
+    pub fn new(directory: PathBuf, origin: String, metrics: Metrics, clock: Arc<dyn Clock>) -> Self {
         let state = State::Closed("it is being opened".to_owned().into(), None);
         Self {
             state: Arc::new(Mutex::new(state)),
             directory,
             origin,
             metrics,
+            clock,
         }
     }
 
-    /// Opens the ledger for `epoch`, and tries again until it opens or `stop`.
-    pub async fn keep_open(
-        &self,
-        settings: LedgerSettings,
-        client: Client,
-        epoch: u64,
-        clock: Arc<dyn Clock>,
-        stop: CancellationToken,
-    ) {
-        loop {
-            match opening::open(&settings, &client, epoch, clock.as_ref()).await {
-                Ok(Opened { ledger, former_keys }) => {
-                    let generation = settings.generation;
-                    tracing::info!(size = ledger.head().size, epoch, generation, "The ledger is open");
-                    let ledger = self.adopt(ledger);
-                    publish_policy(&settings, &client, &ledger).await;
-                    if former_keys {
-                        rotate(&settings, &client, &ledger, clock.as_ref(), &stop).await;
-                    }
-                    return;
-                }
-                Err(problem) => {
-                    tracing::error!(problem = problem.text, "The ledger does not open; nothing is promoted");
-                    self.closed(problem);
-                }
-            }
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(RETRY) => {}
-            }
-        }
-    }
-
-    fn adopt(&self, ledger: Ledger) -> Arc<Ledger> {
+    pub(super) fn adopt(&self, ledger: Ledger) -> Arc<Ledger> {
         let damaged = ledger.health().rollbacks_damaged;
         if damaged > 0 {
             tracing::error!(
@@ -167,7 +127,8 @@ impl LedgerService {
         ledger
     }
 
-    fn closed(&self, problem: Problem) {
+    /// Opening has failed: why, as long as it is not tried again.
+    pub(super) fn closed(&self, problem: Problem) {
         let mut state = self.lock();
         let queue = match std::mem::replace(&mut *state, State::Closed(String::new().into(), None)) {
             State::Closed(_, queue) => queue,
@@ -176,9 +137,21 @@ impl LedgerService {
         *state = State::Closed(problem, queue);
     }
 
+    /// Takes the ledger out of use because it has failed for good. Withdrawals that only its memory holds are queued
+    /// anew; those on disk are found when it is opened again.
+    pub(super) fn lost(&self, ledger: &Ledger, failure: &Failure) {
+        let mut state = self.lock();
+        let mut queue = None;
+        for draft in ledger.unsaved_rollbacks() {
+            let queue = queue.get_or_insert_with(|| RollbackQueue::open(&self.directory));
+            queued(queue.push(draft));
+        }
+        *state = State::Closed(Problem::from(failure), queue);
+    }
+
     /// As if opening had failed like this.
     #[cfg(test)]
-    pub(crate) fn failed(&self, failure: &penin_ledger::Failure) {
+    pub(crate) fn failed(&self, failure: &Failure) {
         self.closed(Problem::from(failure));
     }
 
@@ -196,30 +169,49 @@ impl LedgerService {
     /// None when promotions can be recorded, else why not.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        self.look().map(|problem| problem.text)
+        let view = self.view();
+        view.problem.or(view.clock_behind)
     }
 
     /// The ledger as a decision needs it.
     #[must_use]
     pub fn view(&self) -> LedgerView {
-        let problem = self.look();
+        let (problem, clock_behind, publication) = match self.open_ledger() {
+            Err(problem) => (Some(problem), None, None),
+            Ok(ledger) => {
+                let health = ledger.health();
+                let behind = ledger.clock_behind(self.clock.now().as_millisecond());
+                (
+                    health.failure.as_ref().map(Problem::from),
+                    behind.map(|failure| failure.to_string()),
+                    health.publication_error,
+                )
+            }
+        };
         LedgerView {
             origin: self.origin.clone(),
             corrupt: problem.as_ref().is_some_and(|problem| problem.corrupt),
             problem: problem.map(|problem| problem.text),
+            clock_behind,
+            publication,
         }
     }
 
-    fn look(&self) -> Option<Problem> {
-        match self.open_ledger() {
-            Err(problem) => Some(problem),
-            Ok(ledger) => {
+    /// Brings the metrics up to date: withdrawals that wait, and whether the published copy is behind.
+    pub(super) fn measure(&self) {
+        let (waiting, publication) = match &*self.lock() {
+            State::Open(ledger) => {
                 let health = ledger.health();
-                self.metrics
-                    .queued_withdrawals(health.rollbacks_on_disk + health.rollbacks_in_memory);
-                health.failure.as_ref().map(Problem::from)
+                let waiting = health.rollbacks_on_disk + health.rollbacks_in_memory;
+                (waiting, health.publication_error.is_some())
             }
-        }
+            State::Closed(_, queue) => {
+                let waiting = queue.as_ref().map_or(0, |queue| queue.on_disk() + queue.in_memory());
+                (waiting, false)
+            }
+        };
+        self.metrics.queued_withdrawals(waiting);
+        self.metrics.publication_fails(publication);
     }
 
     /// A state that was stored with an entry; None when there is none.
@@ -292,57 +284,5 @@ fn queued(result: Result<Queued, QueueError>) {
     match result {
         Ok(place) => tracing::warn!(?place, "A withdrawal waits for the ledger"),
         Err(error) => tracing::error!(%error, "A withdrawal could not even be queued; it goes on all the same"),
-    }
-}
-
-/// What verifiers need. A failure is logged: it stops nobody from deciding, and is made up for at the next start.
-async fn publish_policy(settings: &LedgerSettings, client: &Client, ledger: &Ledger) {
-    let place = opening::place(settings, settings.generation);
-    let name = format!("{}-policy", place.anchor);
-    let published = match policy::data(&place.origin, &ledger.keys()) {
-        Ok(data) => policy::publish(client, &settings.namespace, &name, data).await,
-        Err(problem) => Err(problem),
-    };
-    if let Err(problem) = published {
-        tracing::warn!(%name, %problem, "The ConfigMap with the ledger's policy and keys is not published");
-    }
-}
-
-/// Changes from the former keys, which are in force, to those of the Secret. Decisions go on meanwhile.
-async fn rotate(
-    settings: &LedgerSettings,
-    client: &Client,
-    ledger: &Ledger,
-    clock: &dyn Clock,
-    stop: &CancellationToken,
-) {
-    let secret = &settings.signing_keys.secret;
-    loop {
-        match try_rotate(settings, ledger, clock).await {
-            Ok(()) => {
-                tracing::info!(%secret, "The ledger's keys are rotated; the former Secret is not needed any more");
-                publish_policy(settings, client, ledger).await;
-                return;
-            }
-            Err(problem) => {
-                tracing::warn!(%secret, %problem, "The ledger's keys are not rotated yet; the former ones go on signing");
-            }
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(RETRY_ROTATION) => {}
-        }
-    }
-}
-
-async fn try_rotate(settings: &LedgerSettings, ledger: &Ledger, clock: &dyn Clock) -> Result<(), String> {
-    let source = settings.signing_keys.clone();
-    let loaded = tokio::task::spawn_blocking(move || keys::load(&source)).await;
-    let keys = loaded.map_err(|error| error.to_string())?;
-    let keys = keys.map_err(|error| error.to_string())?;
-    match ledger.rotate_keys(keys, clock.now().as_millisecond()).await {
-        // Of an earlier try whose entry was written but not anchored in time.
-        Ok(_) | Err(LedgerAppendError::Invalid(DraftError::KeysInForce)) => Ok(()),
-        Err(error) => Err(error.to_string()),
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod anchor;
 pub mod evidence;
+mod keeping;
 pub mod keys;
 pub mod ledger;
 pub mod ledger_http;

@@ -85,6 +85,15 @@ struct Keyring {
     former: Option<Keys>,
 }
 
+/// What is known of the ledger before it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Nothing: it may be new.
+    Unknown,
+    /// This process had it open. It has entries and keys, so finding neither is a loss and no beginning.
+    WasOpen,
+}
+
 /// What opening works with.
 struct Opener<'a> {
     settings: &'a LedgerSettings,
@@ -98,6 +107,7 @@ pub(super) async fn open(
     client: &Client,
     epoch: u64,
     clock: &dyn Clock,
+    before: Before,
 ) -> Result<Opened, Problem> {
     let with = Opener {
         settings,
@@ -108,6 +118,16 @@ pub(super) async fn open(
     let generation = settings.generation.max(1);
     let place = place(settings, generation);
     let anchored = with.anchored(&place).await?;
+    if before == Before::WasOpen && anchored.as_ref().is_none_or(|head| head.size == 0) {
+        return Err(Problem {
+            text: format!(
+                "LedgerAnchor {} was deleted or emptied while the ledger was open; put back the head that it held \
+                 (docs/ledger.md)",
+                place.anchor
+            ),
+            corrupt: true,
+        });
+    }
     let opened = if generation == 1 || begun(&place, anchored.as_ref()).await? {
         let is_new = generation == 1 && anchored.is_none() && is_empty(&place.directory);
         let keyring = with.keyring(is_new).await?;

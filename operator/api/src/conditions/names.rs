@@ -141,6 +141,8 @@ closed_set! {
         LedgerCorrupt,
         /// The ledger takes an entry of this object at no time, as it is; the message says what is wrong with it.
         EntryRefused,
+        /// The clock is behind the time of an entry: promotions are refused, everything else is recorded.
+        ClockBehind,
         /// State in the API contradicts state in the ledger.
         StateMismatch,
         /// Waits for its turn behind another challenger.

@@ -59,6 +59,10 @@ pub struct LedgerView {
     pub problem: Option<String>,
     /// Whether the problem is that volume and anchor contradict each other: waiting does not help.
     pub corrupt: bool,
+    /// Why promotions are refused for their time, although everything else is recorded.
+    pub clock_behind: Option<String>,
+    /// What went wrong when the published copy was last written; it stops nothing.
+    pub publication: Option<String>,
 }
 
 /// Why the target cannot be used.

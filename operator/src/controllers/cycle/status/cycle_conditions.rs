@@ -72,7 +72,14 @@ fn ledger(before: &PeninCycleStatus, seen: &Seen<'_>) -> Finding {
         if let Some(why) = refused(before, seen) {
             return Finding::new(ConditionType::LedgerAvailable, false, Reason::EntryRefused, why);
         }
-        let message = "Decisions can be recorded";
+        if let Some(behind) = &ledger.clock_behind {
+            let message = format!("Nothing is promoted, and what takes traffic away is recorded: {behind}");
+            return Finding::new(ConditionType::LedgerAvailable, false, Reason::ClockBehind, message);
+        }
+        let message = match &ledger.publication {
+            Some(error) => format!("Decisions can be recorded; the published copy is behind: {error}"),
+            None => "Decisions can be recorded".to_owned(),
+        };
         return Finding::new(ConditionType::LedgerAvailable, true, Reason::LedgerAvailable, message);
     };
     let reason = if ledger.corrupt {

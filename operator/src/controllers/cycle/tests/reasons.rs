@@ -1,5 +1,6 @@
 //! Reasons that a person reads: each is reached by what really leads to it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use penin_api::names::FINALIZER_CYCLE;
@@ -11,6 +12,7 @@ use serde_json::json;
 use super::objects;
 use super::world::{LedgerMode, World};
 use crate::controllers::cycle::snapshot::LedgerView;
+use crate::runtime::clock::SystemClock;
 use crate::runtime::metrics::Metrics;
 use crate::services::ledger::LedgerService;
 
@@ -31,9 +33,50 @@ fn lost_volume() -> LedgerView {
     let mut options = Options::new(origin, 1);
     options.any_filesystem = true;
     let opened = Ledger::open(folder.path(), Keys::generate([7; 64]), Box::new(anchor), 2, options);
-    let service = LedgerService::new(folder.path().to_owned(), origin.to_owned(), Metrics::new().unwrap());
+    let service = LedgerService::new(
+        folder.path().to_owned(),
+        origin.to_owned(),
+        Metrics::new().unwrap(),
+        Arc::new(SystemClock),
+    );
     service.failed(&opened.expect_err("a lost volume does not open"));
     service.view()
+}
+
+#[test]
+fn a_clock_that_is_behind_stops_promotions_alone_and_is_said() {
+    let mut world = World::adopted();
+    world.ledger_says = Some(LedgerView {
+        origin: "penin.ai/ledger/test".to_owned(),
+        problem: None,
+        corrupt: false,
+        clock_behind: Some("ClockBehind: set the clock right".to_owned()),
+        publication: None,
+    });
+    world.challenge("better", "better");
+    world.run_until("shadow", |world| world.phase("better") == Some(ChallengerPhase::Shadow));
+    assert_eq!(world.condition("LedgerAvailable"), said("False", "ClockBehind"));
+    world.abort("better", "stop");
+    assert_eq!(world.run_to_end("better"), ChallengerPhase::Aborted);
+    assert!(world.kinds().contains(&Kind::Override));
+}
+
+#[test]
+fn a_published_copy_that_is_behind_is_said_and_stops_nothing() {
+    let mut world = World::adopted();
+    world.ledger_says = Some(LedgerView {
+        origin: "penin.ai/ledger/test".to_owned(),
+        problem: None,
+        corrupt: false,
+        clock_behind: None,
+        publication: Some("tile/0/000.p/3: no space left".to_owned()),
+    });
+    world.challenge("better", "better");
+    assert_eq!(world.run_to_end("better"), ChallengerPhase::Promoted);
+    assert_eq!(world.condition("LedgerAvailable"), said("True", "LedgerAvailable"));
+    let status = world.cycle.as_ref().unwrap().status.clone().unwrap();
+    let condition = status.conditions.iter().find(|c| c.type_ == "LedgerAvailable").unwrap();
+    assert!(condition.message.contains("tile/0/000.p/3"), "{}", condition.message);
 }
 
 #[test]

@@ -39,6 +39,8 @@ impl World {
                 origin: "penin.ai/ledger/test".to_owned(),
                 problem,
                 corrupt: false,
+                clock_behind: None,
+                publication: None,
             }),
             gates: gate::combine(cycle, &self.gates),
             candidates: observe::candidates(&challengers, target, &key, cycle),
