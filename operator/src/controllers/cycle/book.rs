@@ -164,6 +164,10 @@ pub struct Book {
     /// until somebody asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Failed>,
+    /// Digest of the configuration that the newest entry about one is of; none in a book of an operator that recorded
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
     /// Whether the newest entry about a suspension says that it has begun.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspended: bool,

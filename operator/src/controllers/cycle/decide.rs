@@ -14,14 +14,15 @@ use super::plan::{Plan, Step};
 use super::position::Position;
 use super::settings::Settings;
 use super::snapshot::{SAFETY_RECHECK, Snapshot};
-use super::{adoption, blind, deletion, idle, route, suspension, takeover};
+use super::{adoption, blind, configuration, deletion, idle, route, suspension, takeover};
 
 /// What to do now.
 ///
 /// `position` are the timers remembered with whatever is under way: those of the living Challenger, else the cycle's.
 #[must_use]
 pub fn decide(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {
-    suspension::recorded(wanted(snapshot, position, now), snapshot, now)
+    let plan = suspension::recorded(wanted(snapshot, position, now), snapshot, now);
+    configuration::recorded(plan, snapshot, now)
 }
 
 fn wanted(snapshot: &Snapshot, position: Position, now: Timestamp) -> Plan {

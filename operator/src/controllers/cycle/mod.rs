@@ -5,6 +5,7 @@
 //! | `observe` | reads everything that a pass needs into a `Snapshot`; `selectors` finds Services that go past the route |
 //! | `decide` | the order of the questions; `adoption`, `idle`, `life`, `deletion` answer them, `judge` asks the engine |
 //! | `suspension` | what a person holds up is an entry too, when nothing else is to be done |
+//! | `configuration` | another configuration is an entry before what is decided under it |
 //! | `plan`, `records` | what a decision is made of: at most one ledger entry or one write |
 //! | `apply` | carries it out |
 //! | `status` | what people see |
@@ -14,6 +15,7 @@ pub mod adoption;
 pub mod apply;
 pub mod blind;
 pub mod book;
+pub mod configuration;
 pub mod decide;
 pub mod deletion;
 pub mod idle;

@@ -14,6 +14,7 @@ use penin_ledger::replay;
 use serde_json::{Map, Value, json};
 
 use super::book::{Book, ChallengerRef, FORMAT, Grant, Life, RevisionRef, Verdict};
+use super::configuration;
 use super::judged::Judged;
 use super::life::{Context, End};
 use super::plan::Record;
@@ -51,7 +52,14 @@ fn subject(snapshot: &Snapshot, revision: &RevisionRef) -> Subject {
     }
 }
 
-fn draft(snapshot: &Snapshot, kind: Kind, revision: &RevisionRef, trace: &str, now: Timestamp, body: Value) -> Draft {
+pub(super) fn draft(
+    snapshot: &Snapshot,
+    kind: Kind,
+    revision: &RevisionRef,
+    trace: &str,
+    now: Timestamp,
+    body: Value,
+) -> Draft {
     let mut draft = Draft::new(kind, subject(snapshot, revision), now.as_millisecond());
     draft.cycle = Some(CycleRef {
         name: snapshot.key.path(),
@@ -101,6 +109,9 @@ pub fn adoption(
     draft
         .blobs
         .push(blob("config", &serde_json::to_value(config).unwrap_or_default()));
+    draft
+        .blobs
+        .push(blob("specification", &configuration::specification(settings)));
     draft.blobs.push(declared(snapshot));
     let book = Book {
         format: FORMAT,
@@ -111,6 +122,7 @@ pub fn adoption(
         life: None,
         ended: Vec::new(),
         failed: Vec::new(),
+        configuration: Some(configuration::digest(config, settings)),
         suspended: false,
     };
     Ok(Record {
@@ -348,14 +360,14 @@ pub fn released(snapshot: &Snapshot, book: &Book, orphan: bool, now: Timestamp) 
 }
 
 /// What the gates declare and waive, word for word: part of the ground that a decision stands on.
-fn declared(snapshot: &Snapshot) -> Blob {
+pub(super) fn declared(snapshot: &Snapshot) -> Blob {
     blob(
         "declared",
         &serde_json::to_value(&snapshot.gates.declared).unwrap_or_default(),
     )
 }
 
-fn blob(name: &str, value: &Value) -> Blob {
+pub(super) fn blob(name: &str, value: &Value) -> Blob {
     Blob {
         name: name.to_owned(),
         media_type: JSON.to_owned(),
@@ -364,7 +376,7 @@ fn blob(name: &str, value: &Value) -> Blob {
 }
 
 /// RFC 8785 bytes; a value of JSON always has them.
-fn canonical(value: &Value) -> Vec<u8> {
+pub(super) fn canonical(value: &Value) -> Vec<u8> {
     penin_engine::event::canonical(value)
         .map(String::into_bytes)
         .unwrap_or_default()
