@@ -164,7 +164,9 @@ fn a_foreign_checkpoint_does_not_stand_in_for_the_second_copy_of_a_promotion() {
     let other = Box::new(MemoryAnchor::default());
     let ledger = Ledger::open(foreign.path(), Keys::generate([9; 64]), other, 1, options()).unwrap();
     let tickets: Vec<_> = (0..600).map(|n| ledger.append(draft(Kind::Config, n))).collect();
-    tickets.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
+    for ticket in tickets {
+        ticket.wait().unwrap();
+    }
     ledger.close();
     std::fs::copy(foreign.path().join("checkpoint"), dir.path().join("checkpoint")).unwrap();
     let ledger = open(dir.path(), anchor, 1).unwrap();
