@@ -15,8 +15,8 @@ use std::sync::{Arc, Barrier};
 use common::{copy, draft, keys, open, options, with_state};
 use penin_ledger::entry::DraftError;
 use penin_ledger::{
-    Anchor, AnchorError, AppendError, Basis, Digest, Draft, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reader,
-    Reason, Ticket,
+    Anchor, AnchorError, AppendError, Basis, Digest, Draft, Head, Keys, Kind, Ledger, MemoryAnchor, Reader, Reason,
+    Ticket,
 };
 use tempfile::tempdir;
 
@@ -267,91 +267,6 @@ fn an_anchor_deleted_or_edited_while_open_stops_the_next_append() {
         assert!(!ledger.health().is_ready());
         assert_eq!(ledger.reader().unwrap().head().unwrap().0, 3);
     }
-}
-
-/// An anchor that can be cut off, and whose swaps can succeed without an answer.
-#[derive(Clone)]
-struct Flaky {
-    inner: MemoryAnchor,
-    down: Arc<AtomicBool>,
-    silent: Arc<AtomicBool>,
-}
-
-impl Anchor for Flaky {
-    fn load(&mut self) -> Result<Option<Head>, AnchorError> {
-        if self.down.load(Ordering::SeqCst) {
-            return Err(AnchorError::Unavailable("cut off".into()));
-        }
-        self.inner.load()
-    }
-
-    fn swap(&mut self, expected: Option<&Head>, next: &Head) -> Result<(), AnchorError> {
-        if self.down.load(Ordering::SeqCst) {
-            return Err(AnchorError::Unavailable("cut off".into()));
-        }
-        self.inner.swap(expected, next)?;
-        if self.silent.load(Ordering::SeqCst) {
-            return Err(AnchorError::Unavailable("timed out".into()));
-        }
-        Ok(())
-    }
-}
-
-fn flaky() -> Flaky {
-    Flaky {
-        inner: MemoryAnchor::default(),
-        down: Arc::default(),
-        silent: Arc::default(),
-    }
-}
-
-#[test]
-fn a_swap_whose_answer_was_lost_is_recognised() {
-    let (dir, anchor) = (tempdir().unwrap(), flaky());
-    anchor.silent.store(true, Ordering::SeqCst);
-    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
-    ledger.append(draft(Kind::Config, 1)).wait().unwrap();
-    assert!(ledger.health().is_ready());
-}
-
-#[test]
-fn without_the_anchor_nothing_is_acknowledged_rollbacks_wait_and_all_is_made_up_for() {
-    let (dir, anchor) = (tempdir().unwrap(), flaky());
-    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
-    anchor.down.store(true, Ordering::SeqCst);
-    let first = ledger.append(with_state(1)).wait();
-    assert!(
-        matches!(&first, Err(AppendError::NotAnchored { seq: 1, failure }) if failure.reason == Reason::AnchorUnavailable),
-        "{first:?}"
-    );
-    assert_eq!(ledger.state("engine/shop/ranker").unwrap(), None);
-    let second = ledger.append(draft(Kind::PromoteAttest, 2)).wait();
-    assert!(matches!(second, Err(AppendError::Refused(_))));
-    let rollback = draft(Kind::Rollback, 3);
-    assert_eq!(ledger.queue_rollback(rollback), Ok(Queued::OnDisk));
-    anchor.down.store(false, Ordering::SeqCst);
-    while ledger.health().rollbacks_on_disk > 0 {
-        std::thread::yield_now();
-    }
-    assert!(ledger.health().is_ready());
-    assert!(ledger.state("engine/shop/ranker").unwrap().is_some());
-    ledger.append(draft(Kind::Config, 4)).wait().unwrap();
-    ledger.close();
-    let expected = [Kind::Genesis, Kind::GateEval, Kind::Rollback, Kind::Config];
-    assert_eq!(kinds(dir.path()), expected);
-}
-
-#[test]
-fn a_crash_between_commit_and_anchor_is_made_up_for_at_start() {
-    let (dir, anchor) = (tempdir().unwrap(), flaky());
-    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
-    anchor.down.store(true, Ordering::SeqCst);
-    assert!(ledger.append(draft(Kind::Config, 1)).wait().is_err());
-    ledger.close();
-    anchor.down.store(false, Ordering::SeqCst);
-    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
-    assert_eq!(ledger.head().size, 2);
-    assert_eq!(anchor.inner.clone().load().unwrap().unwrap().size, 2);
 }
 
 #[test]

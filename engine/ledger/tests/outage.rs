@@ -24,6 +24,8 @@ use tempfile::tempdir;
 struct Remote {
     inner: MemoryAnchor,
     down: Arc<AtomicBool>,
+    /// Its swaps succeed without an answer.
+    silent: Arc<AtomicBool>,
     /// Held by a test, it keeps a swap from being answered.
     gate: Arc<Mutex<()>>,
 }
@@ -50,7 +52,11 @@ impl Anchor for Remote {
     fn swap(&mut self, expected: Option<&Head>, next: &Head) -> Result<(), AnchorError> {
         self.reached()?;
         drop(self.gate.lock().unwrap());
-        self.inner.swap(expected, next)
+        self.inner.swap(expected, next)?;
+        if self.silent.load(Ordering::SeqCst) {
+            return Err(AnchorError::Unavailable("timed out".to_owned()));
+        }
+        Ok(())
     }
 }
 
@@ -70,6 +76,55 @@ fn rollback(n: u64) -> penin_ledger::Draft {
     let mut draft = with_state(n);
     draft.kind = Kind::Rollback;
     draft
+}
+
+#[test]
+fn a_swap_whose_answer_was_lost_is_recognised() {
+    let (dir, anchor) = (tempdir().unwrap(), Remote::default());
+    anchor.silent.store(true, Ordering::SeqCst);
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    ledger.append(draft(Kind::Config, 1)).wait().unwrap();
+    assert!(ledger.health().is_ready());
+}
+
+#[test]
+fn without_the_anchor_nothing_is_acknowledged_rollbacks_wait_and_all_is_made_up_for() {
+    let (dir, anchor) = (tempdir().unwrap(), Remote::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    anchor.set_down(true);
+    let first = ledger.append(with_state(1)).wait();
+    assert!(
+        matches!(&first, Err(AppendError::NotAnchored { seq: 1, failure }) if failure.reason == Reason::AnchorUnavailable),
+        "{first:?}"
+    );
+    assert_eq!(ledger.state("engine/shop/ranker").unwrap(), None);
+    let second = ledger.append(draft(Kind::PromoteAttest, 2)).wait();
+    assert!(matches!(second, Err(AppendError::Refused(_))));
+    let rollback = draft(Kind::Rollback, 3);
+    assert_eq!(ledger.queue_rollback(rollback), Ok(Queued::OnDisk));
+    anchor.set_down(false);
+    while ledger.health().rollbacks_on_disk > 0 {
+        std::thread::yield_now();
+    }
+    assert!(ledger.health().is_ready());
+    assert!(ledger.state("engine/shop/ranker").unwrap().is_some());
+    ledger.append(draft(Kind::Config, 4)).wait().unwrap();
+    ledger.close();
+    let expected = [Kind::Genesis, Kind::GateEval, Kind::Rollback, Kind::Config];
+    assert_eq!(kinds(dir.path()), expected);
+}
+
+#[test]
+fn a_crash_between_commit_and_anchor_is_made_up_for_at_start() {
+    let (dir, anchor) = (tempdir().unwrap(), Remote::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    anchor.set_down(true);
+    assert!(ledger.append(draft(Kind::Config, 1)).wait().is_err());
+    ledger.close();
+    anchor.set_down(false);
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    assert_eq!(ledger.head().size, 2);
+    assert_eq!(anchor.inner.clone().load().unwrap().unwrap().size, 2);
 }
 
 #[test]

@@ -145,17 +145,7 @@ impl Prepared {
         let mut content = Vec::new();
         let blobs = blob_references(draft.blobs, &mut content);
         let state = state_references(draft.state, &mut content);
-        let body = canonical::to_vec(&serde_json::Value::Object(draft.body.clone()))?;
-        let (body, body_blob) = if body.len() > MAX_INLINE_BODY {
-            let reference = WireBodyBlob {
-                sha256: Digest::of(&body),
-                size: length(&body),
-            };
-            content.push((reference.sha256, body));
-            (None, Some(reference))
-        } else {
-            (Some(draft.body), None)
-        };
+        let (body, body_blob) = inline_or_blob(draft.body, &mut content)?;
         let predicate = canonical::write(&Predicate {
             chain: None,
             blobs,
@@ -243,6 +233,27 @@ pub(super) fn chain_prefix(position: &Position) -> String {
 
 fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}
+
+/// The body as it stands in the entry, or the reference to the blob that it becomes when it is too long for that.
+fn inline_or_blob(
+    body: serde_json::Map<String, serde_json::Value>,
+    content: &mut Vec<(Digest, Vec<u8>)>,
+) -> Result<(Option<serde_json::Map<String, serde_json::Value>>, Option<WireBodyBlob>), DraftError> {
+    let body = serde_json::Value::Object(body);
+    let bytes = canonical::to_vec(&body)?;
+    let serde_json::Value::Object(body) = body else {
+        return Ok((None, None));
+    };
+    if bytes.len() <= MAX_INLINE_BODY {
+        return Ok((Some(body), None));
+    }
+    let reference = WireBodyBlob {
+        sha256: Digest::of(&bytes),
+        size: length(&bytes),
+    };
+    content.push((reference.sha256, bytes));
+    Ok((None, Some(reference)))
 }
 
 fn check_texts(draft: &Draft) -> Result<(), DraftError> {

@@ -19,6 +19,7 @@ use crate::ledger::{Ledger, Options};
 use crate::note::Checkpoint;
 use crate::publish::Publisher;
 use crate::publish::copy::PublishedCopy;
+use crate::rollbacks::RollbackQueue;
 use crate::store::Store;
 use crate::tree::Frontier;
 use crate::writer::queue::Queue;
@@ -54,24 +55,7 @@ pub(crate) fn open(
     let anchored = claim(anchor.as_mut(), decision, anchored.as_ref(), &survey, epoch, options)?;
     // After the claim: what is an entry by now is anchored.
     let rollbacks = earlier::queue(directory, &survey, &options.earlier)?;
-    let shared = Arc::new(Shared {
-        clock_tolerance_ms: options.clock_tolerance_ms,
-        queue: Arc::new(Queue::new(options.queue_entries, options.queue_bytes)),
-        condition: Mutex::new(Condition {
-            failure: None,
-            committed: survey.frontier.size(),
-            latest_ms: survey.latest_ms,
-            clock_noted_ms: None,
-            anchored: anchored.clone(),
-            sealed: survey.sealed,
-            keys: match survey.verifiers() {
-                Some(_) => survey.keys.clone(),
-                None => vec![(0, keys.verifiers())],
-            },
-        }),
-        state: Mutex::new(survey.state.clone()),
-        rollbacks: Mutex::new(rollbacks),
-    });
+    let shared = Arc::new(shared(&survey, &anchored, &keys, rollbacks, options));
     let first = first_entries(&survey, &keys, epoch, found_size, options)?;
     let publishing_key = keys.log.clone();
     let mut writer = Writer {
@@ -96,6 +80,28 @@ pub(crate) fn open(
     }
     writer.publisher.publish(writer.anchored.clone());
     Ledger::start(directory, volume, shared, writer)
+}
+
+/// What the writer tells the other threads, as it is before the first new entry.
+fn shared(survey: &Survey, anchored: &Head, keys: &Keys, rollbacks: RollbackQueue, options: &Options) -> Shared {
+    Shared {
+        clock_tolerance_ms: options.clock_tolerance_ms,
+        queue: Arc::new(Queue::new(options.queue_entries, options.queue_bytes)),
+        condition: Mutex::new(Condition {
+            failure: None,
+            committed: survey.frontier.size(),
+            latest_ms: survey.latest_ms,
+            clock_noted_ms: None,
+            anchored: anchored.clone(),
+            sealed: survey.sealed,
+            keys: match survey.verifiers() {
+                Some(_) => survey.keys.clone(),
+                None => vec![(0, keys.verifiers())],
+            },
+        }),
+        state: Mutex::new(survey.state.clone()),
+        rollbacks: Mutex::new(rollbacks),
+    }
 }
 
 /// Decides by the recovery table, and takes missing entries from the second copy when the table says so.

@@ -219,34 +219,7 @@ impl Writer {
             return false;
         }
         let second_copy = self.second_copy(&batch.planned);
-        let Batch {
-            frontier,
-            last,
-            latest_ms,
-            keys,
-            sealed,
-            planned,
-        } = batch;
-        (self.frontier, self.last, self.latest_ms) = (frontier, last, latest_ms);
-        (self.keys, self.sealed) = (keys, sealed);
-        {
-            let mut condition = lock(&self.shared.condition);
-            (condition.committed, condition.sealed) = (self.frontier.size(), self.sealed);
-            condition.latest_ms = self.latest_ms;
-            let rotations = planned
-                .iter()
-                .filter_map(|planned| Some((planned.seq, planned.rotation.as_ref()?)));
-            condition
-                .keys
-                .extend(rotations.map(|(seq, keys)| (seq + 1, keys.verifiers())));
-        }
-        for planned in &planned {
-            self.unanchored_state.extend_from_slice(&planned.prepared.state);
-            self.unanchored_rollbacks.extend(planned.prepared.queued);
-            if let Some(keys) = &planned.rotation {
-                self.publisher.rotate(keys.log.clone());
-            }
-        }
+        let planned = self.committed(batch);
         match second_copy.and_then(|()| self.move_anchor()) {
             Ok(()) => {
                 self.acknowledged(planned);
@@ -264,6 +237,33 @@ impl Writer {
                 false
             }
         }
+    }
+
+    /// The batch is in the database: the next one stands on it. Its entries, which nobody is told of yet.
+    fn committed(&mut self, batch: Batch) -> Vec<Planned> {
+        let Batch {
+            frontier,
+            last,
+            latest_ms,
+            keys,
+            sealed,
+            planned,
+        } = batch;
+        (self.frontier, self.last, self.latest_ms) = (frontier, last, latest_ms);
+        (self.keys, self.sealed) = (keys, sealed);
+        let mut condition = lock(&self.shared.condition);
+        (condition.committed, condition.sealed) = (self.frontier.size(), self.sealed);
+        condition.latest_ms = self.latest_ms;
+        for planned in &planned {
+            self.unanchored_state.extend_from_slice(&planned.prepared.state);
+            self.unanchored_rollbacks.extend(planned.prepared.queued);
+            if let Some(keys) = &planned.rotation {
+                condition.keys.push((planned.seq + 1, keys.verifiers()));
+                self.publisher.rotate(keys.log.clone());
+            }
+        }
+        drop(condition);
+        planned
     }
 
     fn store_batch(&mut self, batch: &Batch) -> Result<(), Failure> {
