@@ -2,6 +2,7 @@
 //! checked and serialised by the caller's thread; the writer only adds the chain link and signs.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::{
     Basis, Blob, Draft, Kind, MAX_BLOB, MAX_ENTRY, MAX_INLINE_BODY, MAX_NAME, MAX_REFERENCES, PREDICATE_TYPE,
@@ -145,7 +146,8 @@ impl Prepared {
         let mut content = Vec::new();
         let blobs = blob_references(draft.blobs, &mut content);
         let state = state_references(draft.state, &mut content);
-        let (body, body_blob) = inline_or_blob(draft.body, &mut content)?;
+        let body_blob = body_blob(&Value::Object(draft.body.clone()), &mut content)?;
+        let body = body_blob.is_none().then_some(draft.body);
         let predicate = canonical::write(&Predicate {
             chain: None,
             blobs,
@@ -235,25 +237,18 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
-/// The body as it stands in the entry, or the reference to the blob that it becomes when it is too long for that.
-fn inline_or_blob(
-    body: serde_json::Map<String, serde_json::Value>,
-    content: &mut Vec<(Digest, Vec<u8>)>,
-) -> Result<(Option<serde_json::Map<String, serde_json::Value>>, Option<WireBodyBlob>), DraftError> {
-    let body = serde_json::Value::Object(body);
-    let bytes = canonical::to_vec(&body)?;
-    let serde_json::Value::Object(body) = body else {
-        return Ok((None, None));
-    };
+/// The reference to the blob that a body becomes when it is too long to stand in the entry.
+fn body_blob(body: &Value, content: &mut Vec<(Digest, Vec<u8>)>) -> Result<Option<WireBodyBlob>, DraftError> {
+    let bytes = canonical::to_vec(body)?;
     if bytes.len() <= MAX_INLINE_BODY {
-        return Ok((Some(body), None));
+        return Ok(None);
     }
     let reference = WireBodyBlob {
         sha256: Digest::of(&bytes),
         size: length(&bytes),
     };
     content.push((reference.sha256, bytes));
-    Ok((None, Some(reference)))
+    Ok(Some(reference))
 }
 
 fn check_texts(draft: &Draft) -> Result<(), DraftError> {
@@ -286,7 +281,7 @@ fn check_secrets(draft: &Draft) -> Result<(), DraftError> {
         .map(|blob| ("blob", &blob.name, &blob.content));
     let state = draft.state.iter().map(|update| ("state", &update.key, &update.value));
     for (what, name, content) in blobs.chain(state) {
-        let document: Option<serde_json::Value> = serde_json::from_slice(content).ok();
+        let document: Option<Value> = serde_json::from_slice(content).ok();
         if let Some(path) = document.as_ref().and_then(redact::find_secret) {
             let field = format!("{what} {name:?}: {path}");
             return Err(DraftError::Secret { field });
