@@ -259,3 +259,34 @@ fn a_checkpoint_that_cannot_be_read_is_not_taken_for_none() {
     assert_eq!(refused.reason, Reason::StorageFailed, "{refused}");
     assert!(refused.detail.contains("published copy"), "{refused}");
 }
+
+#[test]
+fn a_promotion_right_after_the_copy_was_lost_is_in_a_second_copy_all_the_same() {
+    for checkpoint_too in [true, false] {
+        promote_without_a_copy(checkpoint_too);
+    }
+}
+
+fn promote_without_a_copy(checkpoint_too: bool) {
+    let (dir, lost, anchor) = (tempdir().unwrap(), tempdir().unwrap(), MemoryAnchor::default());
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    let tickets: Vec<_> = (0..600).map(|n| ledger.append(with_state(n))).collect();
+    for ticket in tickets {
+        ticket.wait().unwrap();
+    }
+    ledger.close();
+    for part in ["tile", "tail", "blobs"] {
+        let _ = std::fs::remove_dir_all(dir.path().join(part));
+    }
+    if checkpoint_too {
+        std::fs::remove_file(dir.path().join("checkpoint")).unwrap();
+    }
+    let ledger = open(dir.path(), anchor.clone(), 1).unwrap();
+    let receipt = ledger.append(draft(Kind::PromoteAttest, 1)).wait().unwrap();
+    common::copy(dir.path(), lost.path());
+    std::fs::remove_file(lost.path().join("ledger.db")).unwrap();
+    let _ = std::fs::remove_file(lost.path().join("ledger.db-wal"));
+    let refilled = open(lost.path(), MemoryAnchor::new(Some(receipt.head.clone())), 1).unwrap();
+    let entry = refilled.reader().unwrap().entry(receipt.seq).unwrap().unwrap();
+    assert_eq!(entry.leaf, receipt.leaf_hash);
+}

@@ -11,6 +11,7 @@ pub(crate) mod tail;
 pub(crate) mod tiles;
 
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -114,30 +115,20 @@ impl Publisher {
 
     /// Makes the second copy of everything below `size`, which is committed, durable.
     pub fn write_durably(&mut self, store: &Store, size: u64) -> Result<(), Failure> {
-        let first = self.tail.next(self.mailbox.flushed.load(Ordering::Acquire));
-        let mut items = Vec::new();
-        store.scan(first..size, |row| {
-            let damaged = |why: String| StoreError::Damaged(format!("entry {}: {why}", row.seq));
-            let entry =
-                Entry::decode_trusted(row.entry, leaf_hash(row.entry)).map_err(|error| damaged(error.to_string()))?;
-            let blobs = entry.content().map(|(digest, _)| {
-                let content = store.blob(&digest)?;
-                content.ok_or_else(|| damaged(format!("blob {digest} is missing")))
-            });
-            items.push(Item {
-                seq: row.seq,
-                entry: row.entry.to_vec(),
-                blobs: blobs.collect::<Result<_, _>>()?,
-            });
-            Ok::<(), StoreError>(())
-        })?;
-        self.tail.append(&items).map_err(|error| {
-            let reason = match error.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Reason::StorageFull,
-                _ => Reason::StorageFailed,
-            };
-            Failure::new(reason, format!("second copy: {error}"))
-        })
+        let mut first = self.tail.next(self.mailbox.flushed.load(Ordering::Acquire));
+        // A bundle at a time: when the copy was lost, these are all entries that there are.
+        while first < size {
+            let end = size.min((first / TILE_WIDTH + 1) * TILE_WIDTH);
+            self.tail.append(&items(store, first..end)?).map_err(|error| {
+                let reason = match error.kind() {
+                    ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Reason::StorageFull,
+                    _ => Reason::StorageFailed,
+                };
+                Failure::new(reason, format!("second copy: {error}"))
+            })?;
+            first = end;
+        }
+        Ok(())
     }
 
     /// Publishes the last head and ends the thread.
@@ -159,6 +150,27 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Entries with their blobs, as the tail holds them.
+fn items(store: &Store, range: Range<u64>) -> Result<Vec<Item>, StoreError> {
+    let mut items = Vec::new();
+    store.scan(range, |row| {
+        let damaged = |why: String| StoreError::Damaged(format!("entry {}: {why}", row.seq));
+        let entry =
+            Entry::decode_trusted(row.entry, leaf_hash(row.entry)).map_err(|error| damaged(error.to_string()))?;
+        let blobs = entry.content().map(|(digest, _)| {
+            let content = store.blob(&digest)?;
+            content.ok_or_else(|| damaged(format!("blob {digest} is missing")))
+        });
+        items.push(Item {
+            seq: row.seq,
+            entry: row.entry.to_vec(),
+            blobs: blobs.collect::<Result<_, _>>()?,
+        });
+        Ok::<(), StoreError>(())
+    })?;
+    Ok(items)
 }
 
 fn run(mailbox: &Mailbox, directory: &Path) {

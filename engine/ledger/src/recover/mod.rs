@@ -51,7 +51,7 @@ pub(crate) fn open(
         // A process that was killed between writing and flushing left entries that only the kernel's memory holds.
         store.make_durable()?;
     }
-    let published = signed_size(&copy, &survey, &keys, &options.origin)?.unwrap_or(0);
+    let published = published(&copy, &survey, &options.origin)?;
     let anchored = claim(anchor.as_mut(), decision, anchored.as_ref(), &survey, epoch, options)?;
     // After the claim: what is an entry by now is anchored.
     let rollbacks = earlier::queue(directory, &survey, &options.earlier)?;
@@ -64,7 +64,7 @@ pub(crate) fn open(
         keys,
         policy: options.policy(),
         shared: Arc::clone(&shared),
-        publisher: Publisher::start(directory, publishing_key, published.min(survey.frontier.size()))?,
+        publisher: Publisher::start(directory, publishing_key, published)?,
         origin: options.origin.clone(),
         epoch,
         frontier: survey.frontier,
@@ -149,6 +149,18 @@ fn signed_size(copy: &PublishedCopy, survey: &Survey, keys: &Keys, origin: &str)
     let key = survey.verifiers().unwrap_or_else(|| keys.verifiers()).log;
     let checkpoint = Checkpoint::open(&note, origin, &key).ok();
     Ok(checkpoint.map(|checkpoint| checkpoint.size))
+}
+
+/// Entries in bundles that an earlier process flushed, as its checkpoint says, and that are still there. A rotation may
+/// have followed the checkpoint.
+fn published(copy: &PublishedCopy, survey: &Survey, origin: &str) -> Result<u64, Failure> {
+    let Some(note) = copy.checkpoint().map_err(|error| unreadable(&error))? else {
+        return Ok(0);
+    };
+    let mut lately = survey.keys.iter().rev().take(2);
+    let signed = lately.find_map(|(_, keys)| Checkpoint::open(&note, origin, &keys.log).ok());
+    let signed = signed.map_or(0, |checkpoint| checkpoint.size.min(survey.frontier.size()));
+    Ok(signed.min(copy.reach_from(0).map_err(|error| unreadable(&error))?))
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {
