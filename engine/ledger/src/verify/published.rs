@@ -45,6 +45,8 @@ pub(super) struct Lower<'a> {
     index: u64,
     tile: Vec<u8>,
     bundle: Vec<u8>,
+    /// What is read of one file after the other: a new buffer for each would cost as much as hashing its content.
+    found: Vec<u8>,
     /// Roots of the full tiles, in order.
     pub roots: Vec<Digest>,
     pub findings: Vec<Finding>,
@@ -58,6 +60,7 @@ impl<'a> Lower<'a> {
             index: 0,
             tile: Vec::new(),
             bundle: Vec::new(),
+            found: Vec::new(),
             roots: Vec::new(),
             findings: Vec::new(),
         }
@@ -96,14 +99,14 @@ impl<'a> Lower<'a> {
             have,
             promised,
         };
-        self.findings.extend(tile.compare(&self.tile)?);
+        self.findings.extend(tile.compare(&self.tile, &mut self.found)?);
         if self.extent.bundles {
             let bundle = Forms {
                 path: &|width| bundle_path(index, width),
                 first: first_entries,
                 ..tile
             };
-            self.findings.extend(bundle.compare(&self.bundle)?);
+            self.findings.extend(bundle.compare(&self.bundle, &mut self.found)?);
         }
         self.tile.clear();
         self.bundle.clear();
@@ -148,8 +151,8 @@ struct Forms<'a> {
 }
 
 impl Forms<'_> {
-    /// Compares every form that is there; one that holds what is promised must be there.
-    fn compare(&self, content: &[u8]) -> Result<Vec<Finding>, ReadError> {
+    /// Compares every form that is there; one that holds what is promised must be there. `found` is a buffer.
+    fn compare(&self, content: &[u8], found: &mut Vec<u8>) -> Result<Vec<Finding>, ReadError> {
         let full = (self.path)(TILE_WIDTH);
         let partial = self.source.copy().partial_widths(&full);
         let partial = partial.map_err(|error| StoreError::Io(format!("{full}: {error}")))?;
@@ -158,11 +161,12 @@ impl Forms<'_> {
         // The full form last: a writer at work may have finished it and removed the partial ones since.
         for width in partial.into_iter().chain([TILE_WIDTH]) {
             let path = (self.path)(width);
-            let Some(found) = read(self.source, &path)? else {
+            let is_there = self.source.copy().read_into(&path, found);
+            if !is_there.map_err(|error| unread(&path, &error))? {
                 continue;
-            };
+            }
             kept |= width == self.promised || width == TILE_WIDTH;
-            findings.extend(self.judge(width, &path, &found, content));
+            findings.extend(self.judge(width, &path, found, content));
         }
         if !kept {
             findings.push(missing(&(self.path)(self.promised)));
@@ -171,7 +175,11 @@ impl Forms<'_> {
     }
 
     fn judge(&self, width: u64, path: &str, found: &[u8], content: &[u8]) -> Option<Finding> {
-        let expected = (self.first)(content, width);
+        let expected = if width < self.have {
+            (self.first)(content, width)
+        } else {
+            content
+        };
         // Of a form that goes on beyond what is known the beginning is compared: the ledger may have grown.
         if found == expected || (width > self.have && found.starts_with(expected)) {
             None
@@ -185,7 +193,11 @@ impl Forms<'_> {
 
 fn read(source: &Source, path: &str) -> Result<Option<Vec<u8>>, ReadError> {
     let found = source.copy().read(path);
-    Ok(found.map_err(|error| StoreError::Io(format!("{path}: {error}")))?)
+    Ok(found.map_err(|error| unread(path, &error))?)
+}
+
+fn unread(path: &str, error: &std::io::Error) -> StoreError {
+    StoreError::Io(format!("{path}: {error}"))
 }
 
 fn finding(severity: Severity, detail: String) -> Finding {
@@ -295,7 +307,7 @@ impl<'a> Upper<'a> {
             have,
             promised: self.extent.promised(level, index),
         };
-        self.findings.extend(forms.compare(content)?);
+        self.findings.extend(forms.compare(content, &mut Vec::new())?);
         Ok(())
     }
 }
