@@ -11,7 +11,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{START_MS, draft, keys, open, options, with_state};
+use common::{START_MS, draft, keys, kinds, open, options, rollback, with_state};
 use penin_ledger::generations::{self, HandOverError, Predecessor, Successor, hand_over};
 use penin_ledger::{
     Anchor, AnchorError, Failure, Head, Keys, Kind, Ledger, MemoryAnchor, Options, Policy, Reader, Reason,
@@ -66,12 +66,6 @@ fn next(dir: &Path, previous: Option<Predecessor>) {
 fn link(previous: &TempDir, next: &TempDir) -> Option<String> {
     let source = |dir: &TempDir| Source::open(dir.path()).unwrap();
     generations::broken_link(&source(previous), &source(next)).unwrap()
-}
-
-fn kinds(dir: &Path) -> Vec<Kind> {
-    let reader = Reader::open_read_only(dir).unwrap();
-    let size = reader.head().unwrap().0;
-    reader.entries(0..size).map(|entry| entry.unwrap().kind).collect()
 }
 
 /// The way out when a fast clock has written an entry far in the future.
@@ -295,12 +289,6 @@ impl Pair {
             .map(number)
             .collect()
     }
-}
-
-fn rollback(n: u64) -> penin_ledger::Draft {
-    let mut draft = with_state(n);
-    draft.kind = Kind::Rollback;
-    draft
 }
 
 #[test]

@@ -12,19 +12,13 @@ mod common;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier};
 
-use common::{copy, draft, keys, open, options, with_state};
+use common::{copy, draft, keys, kinds, open, options, with_state};
 use penin_ledger::entry::DraftError;
 use penin_ledger::{
     Anchor, AnchorError, AppendError, Basis, Digest, Draft, Head, Keys, Kind, Ledger, MemoryAnchor, Reader, Reason,
     Ticket,
 };
 use tempfile::tempdir;
-
-fn kinds(dir: &std::path::Path) -> Vec<Kind> {
-    let reader = Reader::open_read_only(dir).unwrap();
-    let size = reader.head().unwrap().0;
-    reader.entries(0..size).map(|entry| entry.unwrap().kind).collect()
-}
 
 /// Size of the published checkpoint.
 fn signed(dir: &std::path::Path) -> Option<u64> {

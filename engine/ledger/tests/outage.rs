@@ -9,14 +9,12 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use common::{draft, open, options, with_state};
-use penin_ledger::{
-    Anchor, AnchorError, AppendError, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reader, Reason, Source,
-};
+use common::{draft, kinds, open, options, rollback, with_state};
+use penin_ledger::{Anchor, AnchorError, AppendError, Head, Keys, Kind, Ledger, MemoryAnchor, Queued, Reason, Source};
 use tempfile::tempdir;
 
 /// An anchor that can be cut off.
@@ -64,18 +62,6 @@ fn wait_until(what: impl Fn() -> bool) {
     while !what() {
         std::thread::yield_now();
     }
-}
-
-fn kinds(directory: &Path) -> Vec<Kind> {
-    let reader = Reader::open_read_only(directory).unwrap();
-    let size = reader.head().unwrap().0;
-    reader.entries(0..size).map(|entry| entry.unwrap().kind).collect()
-}
-
-fn rollback(n: u64) -> penin_ledger::Draft {
-    let mut draft = with_state(n);
-    draft.kind = Kind::Rollback;
-    draft
 }
 
 #[test]

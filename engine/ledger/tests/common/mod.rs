@@ -3,7 +3,9 @@
 
 use std::path::Path;
 
-use penin_ledger::{Anchor, Blob, CycleRef, Digest, Draft, Failure, Keys, Kind, Ledger, Options, StateUpdate, Subject};
+use penin_ledger::{
+    Anchor, Blob, CycleRef, Digest, Draft, Failure, Keys, Kind, Ledger, Options, Reader, StateUpdate, Subject,
+};
 
 pub const ORIGIN: &str = "test.penin.ai/ledger/default/1";
 pub const START_MS: i64 = 1_790_000_000_000;
@@ -55,6 +57,21 @@ pub fn with_state(n: u64) -> Draft {
         content: format!("{{\"samples\":\"{n}\"}}").into_bytes(),
     }];
     draft
+}
+
+/// As [`with_state`], and taking traffic away.
+pub fn rollback(n: u64) -> Draft {
+    Draft {
+        kind: Kind::Rollback,
+        ..with_state(n)
+    }
+}
+
+/// Kinds of a ledger's entries, in order.
+pub fn kinds(dir: &Path) -> Vec<Kind> {
+    let reader = Reader::open_read_only(dir).unwrap();
+    let size = reader.head().unwrap().0;
+    reader.entries(0..size).map(|entry| entry.unwrap().kind).collect()
 }
 
 /// Copies a ledger's directory while it may be written. The tail first: what is pruned from it meanwhile is
