@@ -12,6 +12,7 @@ TEST_LOGS=$REPOSITORY/target/test-logs
 PASSED=0
 FAILED=0
 SKIPPED=0
+FAILED_SUITES=()
 
 # --- The suites. Each runs in a process of its own, from the repository's root, and stops at its first error.
 # One that this checkout does not have returns ABSENT.
@@ -187,8 +188,30 @@ run_suite() {
     if ((STEP_STATUS == 0 && SUITE_TOTAL > 0)); then
         say "$name: $SUITE_COUNTS, $STEP_SECONDS s"
     else
+        FAILED_SUITES+=("$name")
         say "$name: FAILED after $STEP_SECONDS s ($SUITE_COUNTS); all of it in $log"
     fi
+}
+
+# name_failures SUITE...: which tests failed and why, a line each and 10 at most: whoever sees only the end of the
+# output learns what to look at
+name_failures() {
+    local name
+    for name in "$@"; do
+        [ -e "$TEST_LOGS/$name.log" ] || continue
+        awk -v suite="$name" '
+            /^test .* \.\.\. FAILED$/ { failed[++count] = $2 }
+            /^---- .* stdout ----$/ { of = $2; next }
+            of != "" && why[of] == "" && /panicked at / {
+                why[of] = $0
+                sub(/.*panicked at /, "", why[of])
+                getline
+                why[of] = why[of] " " $0
+            }
+            of != "" && why[of] == "" && /^Error: / { why[of] = $0 }
+            END { for (i = 1; i <= count; i++) print substr(suite ": " failed[i] ": " why[failed[i]], 1, 400) }
+        ' "$TEST_LOGS/$name.log"
+    done | head -n 10
 }
 
 # What runs now is left running; the rest is taken down at the end.
@@ -219,6 +242,7 @@ main() {
     trap - EXIT
     take_down_what_was_started "${suites[@]}"
     say "${suites[*]}: done"
+    ((FAILED == 0)) || name_failures "${FAILED_SUITES[@]}"
     echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
     ((FAILED == 0 && PASSED > 0))
 }
