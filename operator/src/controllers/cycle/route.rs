@@ -191,10 +191,11 @@ pub fn settle(
             refused(context, direction, step, Reason::RouteConflict, message, position)
         }
         state @ (RouteState::Absent | RouteState::Drifted { .. }) => {
-            if direction == Direction::Up
-                && let Some((reason, why)) = held(context)
-            {
-                return hold(context, &intent, step, reason, &why, position);
+            if direction == Direction::Up {
+                in_time(context, split, &position)?;
+                if let Some((reason, why)) = held(context) {
+                    return hold(context, &intent, step, reason, &why, position);
+                }
             }
             let message = format!("The route is being set to {split}");
             // What was seen accepted and says something else now was changed by somebody else.
@@ -217,6 +218,25 @@ pub fn settle(
             accepted(context, split, generation, acceptance, direction, step, position)
         }
     }
+}
+
+/// Ends a life whose live grant was not put into effect by the time its route had to be accepted, whatever kept it: the
+/// ledger was away, nobody ran, the cycle was suspended. Its evidence is older than what a gateway is allowed to take. A
+/// share that was served already is only set back, and nobody's evidence is asked for it.
+fn in_time(context: &Context<'_>, split: &Split, position: &Position) -> Pass<()> {
+    let life = context.life;
+    let label = split.to_string();
+    let was_served = life.effect_recorded || position.seen.as_ref().is_some_and(|seen| seen.split == label);
+    if was_served || !life.grant.is_live() {
+        return ControlFlow::Continue(());
+    }
+    let (reason, why) = match held(context) {
+        Some((reason, why)) => (reason, format!("; it {why}")),
+        None => (Reason::DeadlineExceeded, String::new()),
+    };
+    let limit = context.settings.route_deadline(&life.grant);
+    let waiting = format!("\"{label}\" was not written in time, and the evidence for it is no longer fresh{why}");
+    overdue(context, limit, reason, &waiting, position)
 }
 
 /// What keeps the route from being raised: a grant may be durable and not anchored, requests may reach pods past the

@@ -151,7 +151,8 @@ impl Settings {
         oldest.unwrap_or(0).saturating_add(settle).saturating_add(ACCEPTANCE_MS)
     }
 
-    /// The longest time from a grant until the route has to be accepted: in the shadow stage, pods come first.
+    /// The longest time from a grant until the route has to be accepted: in the shadow stage, pods come first. A live
+    /// grant that is older raises nothing any more.
     #[must_use]
     pub fn route_deadline(&self, grant: &Grant) -> Duration {
         match grant {

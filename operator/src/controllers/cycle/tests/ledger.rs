@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use penin_api::v1alpha1::ChallengerPhase;
 use penin_ledger::entry::Kind;
+use serde_json::json;
 
 use super::world::{LedgerMode, Pods, World, replicas};
+use crate::adapters::traffic::Split;
 use crate::controllers::cycle::book::Grant;
 
 const BAD: [LedgerMode; 3] = [LedgerMode::Broken, LedgerMode::Closed, LedgerMode::Slow];
@@ -85,6 +87,84 @@ fn nothing_is_raised_without_a_ledger_and_the_deadline_takes_it_back() {
             assert_eq!(world.weight(&revision), 0, "{mode:?} {what}: the deadline has passed");
         }
     }
+}
+
+/// The evidence behind a grant is as old as the grant: what could not be made of it in time is not made of it later.
+#[test]
+fn a_grant_that_nothing_was_made_of_in_time_raises_nothing_afterwards() {
+    type Reached = fn(&World) -> bool;
+    let grants: [(&str, Reached); 3] = [
+        ("the first step", |world| {
+            matches!(world.grant(), Some(Grant::Step { index: 0, .. }))
+        }),
+        ("the next step", |world| {
+            matches!(world.grant(), Some(Grant::Step { index: 1, .. }))
+        }),
+        ("the promotion", |world| world.grant() == Some(Grant::Promotion)),
+    ];
+    type Away = fn(&mut World);
+    let kept: [(&str, Away); 4] = [
+        ("the ledger takes nothing", |world| {
+            world.ledger = LedgerMode::Broken;
+            world.run_for(Duration::from_secs(75));
+            world.ledger = LedgerMode::Up;
+        }),
+        ("the ledger is closed", |world| {
+            world.ledger = LedgerMode::Closed;
+            world.run_for(Duration::from_secs(75));
+            world.ledger = LedgerMode::Up;
+        }),
+        ("no operator runs", |world| world.advance(Duration::from_secs(75))),
+        ("the cycle is suspended", |world| {
+            world.edit_spec(|spec| spec["suspend"] = json!(true));
+            world.run_for(Duration::from_secs(75));
+            world.edit_spec(|spec| spec["suspend"] = json!(false));
+        }),
+    ];
+    for (grant, reached) in grants {
+        for (what, away) in kept {
+            let mut world = World::adopted();
+            world.challenge("better", "better");
+            world.run_until(grant, reached);
+            let revision = world.revision_of("better");
+            let before = world.weight(&revision);
+            away(&mut world);
+            let mut highest = 0;
+            world.run_until("an end", |world| {
+                world.phase("better").is_some_and(ChallengerPhase::is_final)
+            });
+            for segment in &world.plane.segments {
+                highest = highest.max(segment.weight(&revision));
+            }
+            assert_eq!(highest, before, "{grant}, {what}");
+            assert_eq!(
+                world.phase("better"),
+                Some(ChallengerPhase::RolledBack),
+                "{grant}, {what}"
+            );
+            let rollback = world.entries.iter().find(|entry| entry.0 == Kind::Rollback).unwrap();
+            let said = rollback.1["message"].as_str().unwrap();
+            assert!(said.contains("no longer fresh"), "{grant}, {what}: {said}");
+        }
+    }
+}
+
+/// What was served already is only set back, however long ago it was granted.
+#[test]
+fn a_weight_that_was_served_is_set_back_whenever_it_is_lost() {
+    let mut world = World::in_canary();
+    let revision = world.revision_of("better");
+    world.run_until("the observed effect of the second step", |world| {
+        let life = world.book().unwrap().life.unwrap();
+        life.effect_recorded && matches!(life.grant, Grant::Step { index: 1, .. })
+    });
+    let weight = world.weight(&revision);
+    world.source.down = true;
+    world.run_for(Duration::from_secs(75));
+    world.source.down = false;
+    world.tamper(&world.champion(), &Split::ChampionOnly);
+    world.run_until("the weight", |world| world.weight(&revision) == weight);
+    assert_eq!(world.run_to_end("better"), ChallengerPhase::Promoted);
 }
 
 #[test]

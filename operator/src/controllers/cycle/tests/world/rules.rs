@@ -38,6 +38,8 @@ impl World {
                 // When nobody can answer, a former champion takes back what it had.
                 let nobody = giving_back && life.is_some_and(|life| self.ready(&life.revision.name) == 0);
                 assert!(self.ready(service) > 0 || nobody, "{service} has no ready endpoint");
+                let fresh = rescue || giving_back || self.is_fresh(snapshot, service, *weight);
+                assert!(fresh, "{service} is raised on old evidence");
                 let mirrors = self.plane.now().is_some_and(|served| served.mirror.is_some());
                 assert!(!mirrors, "the mirror is still on when {service} gets live traffic");
             }
@@ -57,10 +59,26 @@ impl World {
             let nobody_else = self.ready(&former.name) == 0;
             let alone = snapshot.selector_conflict.is_none();
             assert!(alone || nobody_else, "promoted in a conflict");
+            let fresh = nobody_else || self.is_fresh(snapshot, &champion, 100);
+            assert!(fresh, "promoted on old evidence");
             assert!(
                 self.ready(&champion) >= self.ready(&former.name),
                 "promoted without capacity"
             );
         }
+    }
+    /// Whether a grant is young enough to be put into effect, or its weight was served already and is only set back.
+    fn is_fresh(&self, snapshot: &Snapshot, service: &str, weight: i32) -> bool {
+        let Some(life) = self.book().and_then(|book| book.life) else {
+            return true;
+        };
+        let limit = snapshot.settings.as_ref().unwrap().route_deadline(&life.grant);
+        let young = self.now < life.granted_at + SignedDuration::try_from(limit).unwrap();
+        let mut since = self
+            .plane
+            .segments
+            .iter()
+            .filter(|segment| segment.from >= life.granted_at);
+        young || life.effect_recorded || since.any(|segment| segment.weight(service) >= weight)
     }
 }
