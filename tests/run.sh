@@ -90,8 +90,9 @@ suite_e2e() {
     if tests/cluster/kubectl.sh get statefulset/penin-operator -n penin-system >/dev/null 2>&1; then
         tests/cluster/operator.sh uninstall penin-system
     fi
-    # A life is mostly waiting: four of them at once need no more than one.
-    RUST_TEST_THREADS=${RUST_TEST_THREADS:-4} \
+    # A life is mostly waiting. Three of them at once keep two cores busy; with a fourth, or with anything else beside
+    # them, requests and scrapes are late.
+    RUST_TEST_THREADS=${RUST_TEST_THREADS:-3} \
         cargo test --locked --package penin-tests --no-fail-fast --test e2e_lives || status=$?
     mapfile -t targets < <(printf '%s\n' "${targets[@]}" | grep -v -x -e --test -e e2e_lives | sed 's/^/--test=/')
     cargo test --locked --package penin-tests --no-fail-fast "${targets[@]}" || status=$?

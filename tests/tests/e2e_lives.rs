@@ -5,7 +5,7 @@ mod lives;
 
 use std::time::Duration;
 
-use lives::{CYCLE, Options, STAGE, STARTING, Served};
+use lives::{BrokenModel, CYCLE, Options, STAGE, STARTING, Served};
 use penin_api::v1alpha1::ChallengerPhase::{Canary, Promoted, Rejected, RolledBack, Shadow, Watching};
 use penin_api::v1alpha1::PeninCycle;
 use penin_tests::cluster::wait_until;
@@ -65,11 +65,32 @@ async fn an_unfair_model_never_answers_a_user() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_model_that_breaks_is_taken_back() {
-    let mut served = Served::new("failing", &Options::default()).await;
+    // It breaks when it is told to: a defect that waits for an age meets another stage on a slow machine.
+    let broken = BrokenModel {
+        after_seconds: 86_400,
+        failing_permille: 100,
+    };
+    let options = Options {
+        broken_model: Some(broken),
+        ..Options::default()
+    };
+    let mut served = Served::new("failing", &options).await;
     let champion = served.champion().await;
-    served.challenge("failing", "failing").await;
-    let ended = served.until("failing", &[RolledBack], STAGE + STAGE).await;
-    let revision = ended.revision.unwrap();
+    let container = json!({ "name": "server", "args": ["--weights", "/broken/broken.json"] });
+    served.challenge_with("failing", container).await;
+    let canary = served.until("failing", &[Canary], STARTING + STAGE).await;
+    let revision = canary.revision.unwrap();
+    let live = wait_until("live answers", STAGE, || async {
+        let answers = served.answers(&revision);
+        if answers.succeeded > 0 {
+            Ok(())
+        } else {
+            Err(format!("{answers:?}"))
+        }
+    });
+    live.await.unwrap();
+    served.namespace.begin_defect(&revision).await.unwrap();
+    served.until("failing", &[RolledBack], STAGE).await;
     assert_eq!(served.weights().await.get(&revision).copied().unwrap_or(0), 0);
     sleep(A_WHILE).await;
     let after = served.answers(&revision);

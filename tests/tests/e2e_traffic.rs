@@ -9,7 +9,7 @@ use penin_api::values::Percent;
 use penin_operator::adapters::traffic::{LiveWeight, MirrorPercent, ShareCounts, ShareVerdict, Split, assess};
 use penin_tests::cluster::wait_until;
 use tokio::time::sleep;
-use traffic::{Lab, Player};
+use traffic::{Lab, PATIENCE, Player};
 
 fn staged(lab: &Lab) -> Split {
     Split::Staged {
@@ -84,7 +84,7 @@ async fn without_the_warm_rule_requests_are_lost() {
 /// wrong however often it is measured.
 async fn comes_to(lab: &Lab, player: &Player, weight: u8, enough: u64) {
     let share = format!("{weight} % to be served");
-    wait_until(&share, Duration::from_secs(60), || async {
+    wait_until(&share, PATIENCE, || async {
         match lab.share(player, weight, enough).await {
             ShareVerdict::Inside(_) => Ok(()),
             other => Err(format!("{other:?}")),
@@ -97,7 +97,7 @@ async fn comes_to(lab: &Lab, player: &Player, weight: u8, enough: u64) {
 /// Pods count live requests and copies alike: the difference of both sides is the copies' share.
 async fn copies(lab: &Lab) -> ShareVerdict {
     let (live, copied) = (lab.served(&lab.old).await, lab.served(&lab.new).await);
-    wait_until("enough requests", Duration::from_secs(60), || async {
+    wait_until("enough requests", PATIENCE, || async {
         let counted = lab.served(&lab.old).await - live;
         if counted >= 2_000 { Ok(()) } else { Err(counted) }
     })
@@ -134,7 +134,7 @@ async fn mirrored_requests_come_in_the_asked_share_and_end() {
     let mut lab = Lab::new("mirror", true).await;
     let player = lab.play(&[], &[]).await;
     lab.to(mirroring(&lab, 20)).await;
-    wait_until("20 % to be copied", Duration::from_secs(60), || async {
+    wait_until("20 % to be copied", PATIENCE, || async {
         match copies(&lab).await {
             ShareVerdict::Inside(_) => Ok(()),
             other => Err(format!("{other:?}")),
@@ -144,7 +144,7 @@ async fn mirrored_requests_come_in_the_asked_share_and_end() {
     .unwrap();
 
     lab.to(staged(&lab)).await;
-    wait_until("the mirror to be off", Duration::from_secs(60), || async {
+    wait_until("the mirror to be off", PATIENCE, || async {
         let before = lab.served(&lab.new).await;
         sleep(Duration::from_secs(2)).await;
         let copied = lab.served(&lab.new).await - before;
@@ -182,7 +182,7 @@ async fn nothing_that_a_client_sends_reaches_a_challenger_at_weight_zero() {
     ] {
         for hosts in [&[][..], &[new.as_str(), services.as_str(), "*", "localhost"]] {
             let player = lab.play(hosts, &headers).await;
-            wait_until("a hundred requests", Duration::from_secs(30), || async {
+            wait_until("a hundred requests", PATIENCE, || async {
                 let sent = player.recorder.report().sent;
                 if sent > 100 {
                     Ok(())

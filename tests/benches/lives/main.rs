@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::future::join_all;
-use lives::{CYCLE, Options, STAGE, STARTING, Served};
+use lives::{BrokenModel, CYCLE, Options, STAGE, STARTING, Served};
 use penin_api::v1alpha1::ChallengerPhase::{Promoted, RolledBack};
 use penin_api::v1alpha1::challenger::LifeState;
 use serde_json::json;
@@ -58,7 +58,11 @@ async fn main() {
 
 async fn one_run() -> Figures {
     let options = Options {
-        broken_model: true,
+        rate: 200,
+        broken_model: Some(BrokenModel {
+            after_seconds: 110,
+            failing_permille: 1000,
+        }),
         ..Options::default()
     };
     let mut served = Served::new("figures", &options).await;

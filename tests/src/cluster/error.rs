@@ -11,6 +11,9 @@ pub enum ClusterError {
     /// A pod of the model server without its counter.
     #[error("pod {0} answers without penin_model_predictions_total: is it a model server?")]
     NoCounter(String),
+    /// A revision without pods.
+    #[error("revision {0} has no pod")]
+    NoPod(String),
     /// The script could not be started at all.
     #[error("{script} could not be run: {source}")]
     Spawn {

@@ -68,6 +68,26 @@ impl TestNamespace {
         Ok(sum)
     }
 
+    /// Lets the defect set in that the model of a revision declares, in all of its pods.
+    ///
+    /// # Errors
+    /// When there is no pod, or one declares no defect.
+    pub async fn begin_defect(&self, revision: &str) -> Result<(), ClusterError> {
+        let list = ListParams::default().labels(&format!("penin.ai/revision={revision}"));
+        let pods = self.api::<Pod>().list(&list).await?;
+        if pods.items.is_empty() {
+            return Err(ClusterError::NoPod(revision.to_owned()));
+        }
+        for pod in pods {
+            let (namespace, pod) = (&self.name, pod.name_any());
+            let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:9090/proxy/defect");
+            let request = http::Request::post(&path).body(Vec::new());
+            let request = request.map_err(kube::Error::HttpError)?;
+            self.client.request_text(request).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn create(client: Client, config: Config, prefix: &str) -> Result<Self, ClusterError> {
         let metadata = ObjectMeta {
             generate_name: Some(format!("{prefix}-")),

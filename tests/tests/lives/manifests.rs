@@ -4,26 +4,38 @@ use std::net::SocketAddr;
 
 use penin_tests::cluster::product_image;
 
+/// A model that answers as `better` does, until it breaks.
+#[derive(Clone, Copy, Debug)]
+pub struct BrokenModel {
+    /// Seconds after the start of a pod.
+    pub after_seconds: u32,
+    /// Requests of a thousand that are then answered with 503.
+    pub failing_permille: u16,
+}
+
 /// What differs between tests.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
+    /// Requests a second. Lives run side by side; the loss of requests is tested at 500 (`e2e_traffic`).
+    pub rate: u32,
     /// Pods of the champion; a challenger has one.
     pub champion_replicas: u16,
     /// Longest time until pods are ready, as the cycle has it.
     pub progress_deadline: &'static str,
     /// Longest time of a canary step.
     pub canary_deadline: &'static str,
-    /// Whether pods find the model `/broken/broken.json`: it answers well for 110 s, and then nothing but 503.
-    pub broken_model: bool,
+    /// Whether pods find the model `/broken/broken.json`, and how it breaks.
+    pub broken_model: Option<BrokenModel>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
+            rate: 150,
             champion_replicas: 1,
             progress_deadline: "3m",
-            canary_deadline: "6m",
-            broken_model: false,
+            canary_deadline: "10m",
+            broken_model: None,
         }
     }
 }
@@ -42,8 +54,8 @@ pub fn model(namespace: &str, prometheus: SocketAddr, options: &Options) -> Stri
     let target = read("workload/manifests/target.yaml");
     // The namespace exists already.
     let mut target = target.split_once("---\n").unwrap().1.to_owned();
-    if options.broken_model {
-        target = with_broken_model(&target, &read("workload/models/failing.json"));
+    if let Some(broken) = options.broken_model {
+        target = with_broken_model(&target, &read("workload/models/failing.json"), broken);
     }
     let cycle = read("demo/manifests/cycle.yaml");
     let cycle = cycle
@@ -72,12 +84,12 @@ pub fn model(namespace: &str, prometheus: SocketAddr, options: &Options) -> Stri
     all
 }
 
-/// Adds a model to the pods that fails altogether once its defect sets in.
-fn with_broken_model(target: &str, failing: &str) -> String {
+/// Adds a model to the pods that breaks.
+fn with_broken_model(target: &str, failing: &str, broken: BrokenModel) -> String {
     let mut model: serde_json::Value = serde_json::from_str(failing).unwrap();
     model["name"] = "broken".into();
-    model["defect"]["after_seconds"] = 110.into();
-    model["defect"]["failing_permille"] = 1000.into();
+    model["defect"]["after_seconds"] = broken.after_seconds.into();
+    model["defect"]["failing_permille"] = broken.failing_permille.into();
     let last_of_container = "capabilities: {drop: [ALL]}\n";
     let volume = "        volumeMounts: [{name: broken, mountPath: /broken, readOnly: true}]\n      volumes: [{name: broken, configMap: {name: broken}}]\n";
     assert!(target.contains(last_of_container));

@@ -19,16 +19,14 @@ use serde_json::json;
 use tokio::{sync::watch, task::JoinHandle};
 
 use forwarder::Forwarder;
-pub use manifests::Options;
+pub use manifests::{BrokenModel, Options};
 
 /// Name of the cycle and of its target.
 pub const CYCLE: &str = "income";
-/// Requests a second. Lives run side by side; the loss of requests is tested at 500 (`e2e_traffic`).
-const RATE: u32 = 200;
-/// What a cluster beside other work may take to start pods.
-pub const STARTING: Duration = Duration::from_mins(3);
+/// What a cluster beside other work may take to start pods, or to gather the champion's evidence.
+pub const STARTING: Duration = Duration::from_mins(6);
 /// What a stage of a minute may take.
-pub const STAGE: Duration = Duration::from_mins(6);
+pub const STAGE: Duration = Duration::from_mins(10);
 
 /// The model, its operator and its client.
 pub struct Served {
@@ -71,7 +69,7 @@ impl Served {
             }
         });
         adopted.await.unwrap();
-        served.play().await;
+        served.play(options.rate).await;
         let recorded = wait_until("the baseline", STARTING, || async {
             let status = cycles.get(CYCLE).await.unwrap().status.unwrap_or_default();
             match status.last_decision {
@@ -84,7 +82,7 @@ impl Served {
     }
 
     /// Starts the client; labels go to every pod of the cycle.
-    async fn play(&mut self) {
+    async fn play(&mut self, rate: u32) {
         let address = self
             .cluster
             .service_address("envoy-gateway-system", "edge")
@@ -95,7 +93,7 @@ impl Served {
             hosts: vec![manifests::host(self.namespace.name()).parse().unwrap()],
             headers: Vec::new(),
             run: self.namespace.name().to_owned(),
-            rate: RATE,
+            rate,
             requests: 10_000_000,
             duration: Duration::from_hours(1),
             in_flight: 256,

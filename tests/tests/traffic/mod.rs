@@ -25,7 +25,7 @@ use tokio::{sync::watch, task::JoinHandle, time::sleep};
 /// Requests a second.
 const RATE: u32 = 500;
 /// What a cluster beside other work may take for pods and routes.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(4);
 /// Time after acceptance in which old weights may still be served.
 const SETTLE: Duration = Duration::from_millis(250);
 /// Unlike a real token it is known: the test proves that others do not open the warm rule.

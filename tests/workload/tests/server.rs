@@ -222,9 +222,18 @@ async fn a_defect_turns_its_share_of_requests_into_failures_that_are_no_predicti
     assert_eq!(value(&page, r#"penin_model_answers_total{code="503"}"#), 10);
     // The committed file's defect has not set in yet.
     let server = Server::start("failing").await;
-    for index in 0..100 {
-        assert_eq!(server.predict(None, &row(index)).await.status, 200);
-    }
+    let failed = async || {
+        let mut failed = 0;
+        for index in 0..100 {
+            failed += u32::from(server.predict(None, &row(index)).await.status == 503);
+        }
+        failed
+    };
+    assert_eq!(failed().await, 0);
+    assert_eq!(server.begin_defect().await.status, 204);
+    assert_eq!(failed().await, 10);
+    let sound = Server::start("champion").await;
+    assert_eq!(sound.begin_defect().await.status, 404);
 }
 
 #[tokio::test]

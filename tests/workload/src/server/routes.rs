@@ -37,10 +37,11 @@ pub fn prediction_routes(state: Arc<State>) -> Router {
         .with_state(state)
 }
 
-/// Routes of the port inside the cluster: `POST /labels`, `GET /metrics`, `/healthz` and `/readyz`.
+/// Routes of the port inside the cluster: `POST /labels`, `POST /defect`, `GET /metrics`, `/healthz` and `/readyz`.
 pub fn management_routes(state: Arc<State>) -> Router {
     Router::new()
         .route("/labels", post(labels))
+        .route("/defect", post(begin_defect))
         .layer(DefaultBodyLimit::max(LABELS_LIMIT))
         .layer(from_fn_with_state(Bound::new(&state), bounded))
         // Probes and metrics stay outside the bound: a busy server is alive, and its load must be seen.
@@ -113,6 +114,15 @@ async fn labels(Shared(state): Shared<Arc<State>>, body: Bytes) -> Response {
     }
     drop(tally);
     Json(answer).into_response()
+}
+
+/// For tests: a defect at the moment that they have waited for, on a fast machine and on a slow one.
+async fn begin_defect(Shared(state): Shared<Arc<State>>) -> Response {
+    if state.begin_defect() {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        refusal(StatusCode::NOT_FOUND, "the weights file declares no defect")
+    }
 }
 
 async fn show_metrics(Shared(state): Shared<Arc<State>>) -> Response {

@@ -54,6 +54,7 @@ pub struct State {
     tally: Mutex<Tally>,
     answers: [AtomicU64; CODES.len() + 1],
     requests_since_expiry: AtomicU64,
+    defect_begun: AtomicBool,
     draining: AtomicBool,
     limits: process::Limits,
 }
@@ -88,6 +89,7 @@ impl State {
             started: Instant::now(),
             answers: Default::default(),
             requests_since_expiry: AtomicU64::new(0),
+            defect_begun: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             limits: process::limits(),
         })
@@ -115,11 +117,19 @@ impl State {
         }
     }
 
+    /// Lets the declared defect set in now, whatever the age of the process. False when the model declares none.
+    pub(super) fn begin_defect(&self) -> bool {
+        let declared = self.model.defect().is_some();
+        self.defect_begun.store(declared, Ordering::Relaxed);
+        declared
+    }
+
     /// Whether the declared defect hits this request.
     pub(super) fn struck_by_defect(&self) -> bool {
         let age = self.started.elapsed();
+        let begun = self.defect_begun.load(Ordering::Relaxed);
         self.model.defect().is_some_and(|defect| {
-            defect.active(age) && {
+            (begun || defect.active(age)) && {
                 let index = self.requests_since_expiry.fetch_add(1, Ordering::Relaxed);
                 defect.strikes(index)
             }

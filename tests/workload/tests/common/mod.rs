@@ -166,6 +166,15 @@ impl Server {
         .await
     }
 
+    pub async fn begin_defect(&self) -> Answer {
+        self.ask(
+            Request::post(format!("http://{}/defect", self.management))
+                .body(Full::default())
+                .unwrap(),
+        )
+        .await
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.ask(
             Request::get(format!("http://{}{path}", self.management))
