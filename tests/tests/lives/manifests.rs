@@ -57,7 +57,16 @@ pub fn model(namespace: &str, prometheus: SocketAddr, options: &Options) -> Stri
     if let Some(broken) = options.broken_model {
         target = with_broken_model(&target, &read("workload/models/failing.json"), broken);
     }
-    let cycle = read("demo/manifests/cycle.yaml");
+    let mut cycle = read("demo/manifests/cycle.yaml");
+    for (short, long) in [
+        // A busy machine scrapes late.
+        ("maxAge: 10s", "maxAge: 30s"),
+        ("duration: 1m, deadline: 5m", "duration: 1m, deadline: 10m"),
+        ("watch: 1m, deadline: 5m", "watch: 1m, deadline: 10m"),
+    ] {
+        assert!(cycle.contains(short), "no {short} in the demonstration's cycle");
+        cycle = cycle.replace(short, long);
+    }
     let cycle = cycle
         .replace("income.example", &host(namespace))
         .replace("http://prometheus.monitoring.svc:9090", &format!("http://{prometheus}"))
