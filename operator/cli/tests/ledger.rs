@@ -7,22 +7,18 @@
     missing_docs
 )]
 
+mod ledgers;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
-use penin_ledger::{Anchor, CycleRef, Digest, Draft, Keys, Kind, Ledger, MemoryAnchor, Options, Policy, Subject};
+use ledgers::{TIME, command, keys, opened, other_keys, policy};
+use penin_ledger::{Anchor, CycleRef, Digest, Draft, Kind, MemoryAnchor, Subject};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
-
-const ORIGIN: &str = "test.penin.ai/ledger/default/1";
-const TIME: i64 = 1_790_000_000_000;
-
-fn keys() -> Keys {
-    Keys::generate([5; 64])
-}
 
 fn draft(n: u64) -> Draft {
     let kind = if n.is_multiple_of(5) {
@@ -51,11 +47,7 @@ fn written(size: u64) -> TempDir {
     let folder = tempdir().unwrap();
     let mut anchor = MemoryAnchor::default();
     append(folder.path(), &anchor, 1..size);
-    let policy = Policy {
-        origin: ORIGIN.into(),
-        keys: keys().verifiers(),
-    };
-    fs::write(folder.path().join("policy.json"), policy.to_json()).unwrap();
+    policy(folder.path(), "policy.json", &keys());
     let head = serde_json::to_value(anchor.load().unwrap().unwrap()).unwrap();
     fs::write(folder.path().join("anchor.json"), head.to_string()).unwrap();
     let object = json!({"apiVersion": "penin.ai/v1alpha1", "kind": "LedgerAnchor", "status": head});
@@ -64,23 +56,11 @@ fn written(size: u64) -> TempDir {
 }
 
 fn append(folder: &Path, anchor: &MemoryAnchor, numbers: std::ops::Range<u64>) {
-    let mut options = Options::new(ORIGIN, TIME);
-    options.any_filesystem = true;
-    let ledger = Ledger::open(folder, keys(), Box::new(anchor.clone()), 1, options).unwrap();
+    let ledger = opened(folder, anchor);
     for n in numbers {
         ledger.append(draft(n)).wait().unwrap();
     }
     ledger.close();
-}
-
-fn command(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_peninctl"));
-    command
-        .arg("ledger")
-        .args(words)
-        .env_remove("NO_COLOR")
-        .env("TERM", "xterm");
-    command
 }
 
 /// Standard output and exit code; nothing may be on standard error unless the code is 1 or 2, or the ledger is unreadable.
@@ -186,12 +166,7 @@ fn an_anchor_that_was_saved_earlier_is_told_from_the_end() {
 #[test]
 fn tampering_is_code_six_missing_parts_code_seven_and_no_ledger_code_one() {
     let folder = written(300);
-    let other = Policy {
-        origin: ORIGIN.into(),
-        keys: Keys::generate([6; 64]).verifiers(),
-    };
-    let wrong = path(&folder, "other.json");
-    fs::write(&wrong, other.to_json()).unwrap();
+    let wrong = policy(folder.path(), "other.json", &other_keys());
     let (code, text) = run(&["verify", place(&folder), "--policy", &wrong]);
     assert!(code == 6 && text.contains("not those of the policy"), "{code} {text}");
     let copy = tempdir().unwrap();
@@ -313,11 +288,8 @@ fn entries_are_exported_for_other_tools() {
 fn a_replay_without_decisions_says_so() {
     let folder = written(4);
     assert!(ok(&["replay", place(&folder)]).contains("0 decisions"));
-    let anchor = MemoryAnchor::default();
     let other = tempdir().unwrap();
-    let mut options = Options::new(ORIGIN, TIME);
-    options.any_filesystem = true;
-    let ledger = Ledger::open(other.path(), keys(), Box::new(anchor), 1, options).unwrap();
+    let ledger = opened(other.path(), &MemoryAnchor::default());
     let mut draft = draft(1);
     draft.content_hashes = vec![Digest::of(b"an event")];
     ledger.append(draft).wait().unwrap();

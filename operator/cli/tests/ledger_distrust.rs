@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+mod ledgers;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -16,35 +18,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use ledgers::{TIME, command, keys, opened, opened_with, other_keys, policy};
 use penin_ledger::note::Checkpoint;
-use penin_ledger::{Digest, Draft, Keys, Kind, Ledger, MemoryAnchor, Options, Policy, Source, Subject, export};
+use penin_ledger::{Digest, Draft, Kind, MemoryAnchor, Source, Subject, export};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
-
-const ORIGIN: &str = "test.penin.ai/ledger/default/1";
-const TIME: i64 = 1_790_000_000_000;
-
-fn keys() -> Keys {
-    Keys::generate([5; 64])
-}
-
-fn policy(folder: &Path, name: &str, keys: &Keys) -> String {
-    let (path, policy) = (
-        folder.join(name),
-        Policy {
-            origin: ORIGIN.into(),
-            keys: keys.verifiers(),
-        },
-    );
-    fs::write(&path, policy.to_json()).unwrap();
-    path.to_str().unwrap().to_owned()
-}
-
-fn opened(folder: &Path, anchor: &MemoryAnchor) -> Ledger {
-    let mut options = Options::new(ORIGIN, TIME);
-    options.any_filesystem = true;
-    Ledger::open(folder, keys(), Box::new(anchor.clone()), 1, options).unwrap()
-}
 
 fn grow(folder: &Path, anchor: &MemoryAnchor, numbers: std::ops::Range<u64>) {
     let ledger = opened(folder, anchor);
@@ -72,12 +50,6 @@ fn exported(folder: &TempDir) -> TempDir {
     let copy = tempdir().unwrap();
     export::tiles(&Source::open(folder.path()).unwrap(), copy.path()).unwrap();
     copy
-}
-
-fn command(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_peninctl"));
-    command.arg("ledger").args(words);
-    command
 }
 
 /// Exit code, and everything that was said.
@@ -113,7 +85,7 @@ fn forge(folder: &Path, change: impl Fn(&mut Checkpoint)) {
 fn roots_and_proofs_say_whose_signature_they_rest_on() {
     let folder = written(20);
     let own = policy(folder.path(), "policy.json", &keys());
-    let other = policy(folder.path(), "other.json", &Keys::generate([6; 64]));
+    let other = policy(folder.path(), "other.json", &other_keys());
     let ledger = place(&folder);
     let verbs: [&[&str]; 3] = [
         &["root", ledger],
@@ -167,12 +139,7 @@ fn a_note_that_somebody_else_signed_is_code_six_whatever_it_claims() {
     }
     // A history that somebody else wrote, beside this ledger's entries.
     let (folder, other) = (written(20), tempdir().unwrap());
-    let mut options = Options::new(ORIGIN, TIME);
-    options.any_filesystem = true;
-    let anchor = Box::new(MemoryAnchor::default());
-    Ledger::open(other.path(), Keys::generate([6; 64]), anchor, 1, options)
-        .unwrap()
-        .close();
+    opened_with(other.path(), other_keys(), &MemoryAnchor::default()).close();
     fs::copy(other.path().join("checkpoint"), folder.path().join("checkpoint")).unwrap();
     let (code, text) = run(&["prove", "inclusion", place(&folder), "3", "--size", "20"]);
     assert!(
