@@ -30,7 +30,7 @@ use super::pods;
 use super::position::Position;
 use super::records::milliseconds;
 use crate::adapters::traffic::ShareVerdict;
-use crate::scoring::{Evidence, Inputs, Judgement, inputs, relative_cost};
+use crate::scoring::{Evidence, Inputs, Judgement, Unknown, UnknownReason, inputs, relative_cost};
 
 /// Judges the present stage of a life on fresh evidence, or asks for it.
 ///
@@ -201,6 +201,9 @@ impl Question<'_> {
                 ControlFlow::Continue(_) => {}
             }
         }
+        if passed && let Some(young) = young_pods(inputs) {
+            return self.unread(young, assessment, inputs, position);
+        }
         self.run_cycle(assessment, inputs, league, position)
     }
 
@@ -243,6 +246,14 @@ impl Question<'_> {
         )
         .with_judgement(judged)
     }
+}
+
+/// Why the use of resources is unknown, when only time is missing: pods were started so lately that they were read once,
+/// as those are that a promotion has just asked for. The engine aborts a life whose resources nobody knows
+/// (`resources.evaluate`); it is asked when there has been something to read.
+fn young_pods(inputs: &Inputs) -> Option<&Unknown> {
+    let unknown = inputs.unknown.get("resources")?;
+    (unknown.reason == UnknownReason::NotYetSampled).then_some(unknown)
 }
 
 fn candidate(revision: &RevisionRef) -> Candidate {

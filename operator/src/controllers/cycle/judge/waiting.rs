@@ -10,10 +10,10 @@ use penin_ledger::Kind;
 use super::{Question, Stage};
 use crate::controllers::cycle::judged::Judged;
 use crate::controllers::cycle::life::span;
-use crate::controllers::cycle::plan::{Plan, Record};
+use crate::controllers::cycle::plan::{Plan, Record, Step};
 use crate::controllers::cycle::position::{Note, Position};
 use crate::controllers::cycle::selectors::SelectorConflict;
-use crate::scoring::Inputs;
+use crate::scoring::{Inputs, Unknown};
 
 /// Least time between two entries about evidence that proves nothing.
 const NOTE_EVERY: Duration = Duration::from_mins(1);
@@ -57,6 +57,25 @@ impl Question<'_> {
             return Plan::wait(self.stage.step(), reason, message, interval, position).with_judgement(judged);
         }
         self.noted(reason, message, causes, judged, position)
+    }
+
+    /// A stage that passed waits for what was not read yet, until its deadline.
+    pub(super) fn unread(
+        &self,
+        unknown: &Unknown,
+        assessment: Assessment,
+        inputs: &Inputs,
+        position: Position,
+    ) -> Plan {
+        let message = format!("Passed, and the use of resources is not read yet: {unknown}");
+        let judged = self.judged(Some(assessment), None, inputs, Some(&message));
+        let interval = self.context.settings.interval;
+        let step = match self.stage {
+            // Those that were just added.
+            Stage::Canary { .. } => Step::AddingCapacity,
+            stage => stage.step(),
+        };
+        Plan::wait(step, Reason::EvidenceUnknown, message, interval, position).with_judgement(judged)
     }
 
     /// The plan that records evidence which proves nothing.

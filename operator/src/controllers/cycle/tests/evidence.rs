@@ -122,7 +122,7 @@ pub struct Source {
     pub stuck_mirror: bool,
 }
 
-fn unknown<T>(reason: UnknownReason) -> Reading<T> {
+pub fn unknown<T>(reason: UnknownReason) -> Reading<T> {
     Reading::Unknown(Unknown::new(reason, "the test's source says so"))
 }
 

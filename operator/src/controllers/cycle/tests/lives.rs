@@ -215,6 +215,28 @@ fn the_challenger_has_the_champions_capacity_before_all_traffic_moves() {
     assert_eq!(world.run_to_end("better"), ChallengerPhase::Promoted);
 }
 
+/// Pods that were just added were read once, so nobody knows their use of the processor: that ends no life, and promotes
+/// none.
+#[test]
+fn pods_that_were_just_added_are_read_before_the_promotion_and_a_deadline_ends_the_wait() {
+    let mut world = World::adopted();
+    world.challenge("better", "better");
+    world.run_until("the second pod", |world| {
+        world.deployments.len() == 2 && world.ready(&world.revision_of("better")) == 2
+    });
+    world.run_until("the wait", |world| world.reason("better").contains("not_yet_sampled"));
+    assert!(matches!(world.grant(), Some(Grant::Step { .. })));
+    assert_eq!(world.phase("better"), Some(ChallengerPhase::Promoting));
+    let mut never = world.clone();
+    assert_eq!(world.run_to_end("better"), ChallengerPhase::Promoted);
+
+    never.unread_pods = true;
+    assert_eq!(never.run_to_end("better"), ChallengerPhase::RolledBack);
+    assert!(never.kinds().iter().all(|kind| *kind != Kind::PromoteAttest));
+    let rollback = never.entries.iter().find(|entry| entry.0 == Kind::Rollback).unwrap();
+    assert_eq!(rollback.1["reason"], "DeadlineExceeded", "{}", rollback.1);
+}
+
 #[test]
 fn challengers_wait_in_the_order_of_their_creation_and_one_lives_at_a_time() {
     let mut world = World::adopted();

@@ -83,6 +83,8 @@ pub struct World {
     pub deployments: BTreeMap<String, Deployment>,
     pub services: BTreeMap<String, Service>,
     pub foreign_services: Vec<Service>,
+    /// Use of resources is never read a second time.
+    pub unread_pods: bool,
     /// The namespace has more Services than a pass reads.
     pub crowded: bool,
     pub route: Option<HttpRoute>,
@@ -123,6 +125,7 @@ impl World {
             deployments: BTreeMap::new(),
             services: BTreeMap::new(),
             foreign_services: Vec::new(),
+            unread_pods: false,
             crowded: false,
             route: None,
             pods: BTreeMap::new(),

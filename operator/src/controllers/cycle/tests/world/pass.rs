@@ -3,12 +3,26 @@
 use penin_ledger::Digest;
 
 use super::*;
+use crate::scoring::UnknownReason;
 
 impl World {
     pub(super) fn measure(&self, measure: &Measure) -> crate::scoring::Evidence {
-        evidence::measure(&self.source, &self.plane, measure, |revision| {
+        let mut evidence = evidence::measure(&self.source, &self.plane, measure, |revision| {
             self.deployments.get(revision).map(model_of).unwrap_or_default()
-        })
+        });
+        let reference = evidence.reference.iter_mut();
+        for side in reference.chain([&mut evidence.candidate]) {
+            if side.resources.known().is_some() && self.has_young_pods(&side.revision) {
+                side.resources = evidence::unknown(UnknownReason::NotYetSampled);
+            }
+        }
+        evidence
+    }
+
+    /// Whether pods of a revision were started so lately that they were read once: no rate comes of one sample.
+    fn has_young_pods(&self, revision: &str) -> bool {
+        let sized = self.sized.get(revision);
+        self.unread_pods || sized.is_some_and(|sized| self.now.duration_since(sized.1) < SignedDuration::from_secs(20))
     }
 
     pub fn snapshot(&self, cycle: &PeninCycle) -> Snapshot {
