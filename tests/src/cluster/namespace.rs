@@ -45,12 +45,9 @@ impl TestNamespace {
     /// When the pods cannot be listed, or a pod answers without the counter.
     pub async fn predictions(&self, revision: &str) -> Result<u64, ClusterError> {
         const COUNTER: &str = "penin_model_predictions_total ";
-        let list = ListParams::default().labels(&format!("penin.ai/revision={revision}"));
         let mut sum = 0;
-        for pod in self.api::<Pod>().list(&list).await? {
-            let (namespace, pod) = (&self.name, pod.name_any());
-            let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:9090/proxy/metrics");
-            let Ok(request) = http::Request::get(&path).body(Vec::new()) else {
+        for pod in self.pods(revision).await? {
+            let Ok(request) = http::Request::get(self.management(&pod, "metrics")).body(Vec::new()) else {
                 continue;
             };
             let Ok(metrics) = self.client.request_text(request).await else {
@@ -73,19 +70,28 @@ impl TestNamespace {
     /// # Errors
     /// When there is no pod, or one declares no defect.
     pub async fn begin_defect(&self, revision: &str) -> Result<(), ClusterError> {
-        let list = ListParams::default().labels(&format!("penin.ai/revision={revision}"));
-        let pods = self.api::<Pod>().list(&list).await?;
-        if pods.items.is_empty() {
+        let pods = self.pods(revision).await?;
+        if pods.is_empty() {
             return Err(ClusterError::NoPod(revision.to_owned()));
         }
         for pod in pods {
-            let (namespace, pod) = (&self.name, pod.name_any());
-            let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}:9090/proxy/defect");
-            let request = http::Request::post(&path).body(Vec::new());
+            let request = http::Request::post(self.management(&pod, "defect")).body(Vec::new());
             let request = request.map_err(kube::Error::HttpError)?;
             self.client.request_text(request).await?;
         }
         Ok(())
+    }
+
+    /// Names of a revision's pods.
+    async fn pods(&self, revision: &str) -> Result<Vec<String>, ClusterError> {
+        let list = ListParams::default().labels(&format!("penin.ai/revision={revision}"));
+        let pods = self.api::<Pod>().list(&list).await?;
+        Ok(pods.iter().map(|pod| pod.name_any()).collect())
+    }
+
+    /// A path of a model server's management port, by way of the API server.
+    fn management(&self, pod: &str, path: &str) -> String {
+        format!("/api/v1/namespaces/{}/pods/{pod}:9090/proxy/{path}", self.name)
     }
 
     pub(super) async fn create(client: Client, config: Config, prefix: &str) -> Result<Self, ClusterError> {

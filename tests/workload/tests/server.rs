@@ -230,10 +230,10 @@ async fn a_defect_turns_its_share_of_requests_into_failures_that_are_no_predicti
         failed
     };
     assert_eq!(failed().await, 0);
-    assert_eq!(server.begin_defect().await.status, 204);
+    assert_eq!(server.post_management_port("/defect", "").await.status, 204);
     assert_eq!(failed().await, 10);
     let sound = Server::start("champion").await;
-    assert_eq!(sound.begin_defect().await.status, 404);
+    assert_eq!(sound.post_management_port("/defect", "").await.status, 404);
 }
 
 #[tokio::test]

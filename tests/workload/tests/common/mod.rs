@@ -149,12 +149,7 @@ impl Server {
     }
 
     pub async fn label(&self, body: &str) -> Answer {
-        self.ask(
-            Request::post(format!("http://{}/labels", self.management))
-                .body(Full::from(body.to_owned()))
-                .unwrap(),
-        )
-        .await
+        self.post_management_port("/labels", body).await
     }
 
     pub async fn post_prediction_port(&self, path: &str, body: &str) -> Answer {
@@ -166,10 +161,10 @@ impl Server {
         .await
     }
 
-    pub async fn begin_defect(&self) -> Answer {
+    pub async fn post_management_port(&self, path: &str, body: &str) -> Answer {
         self.ask(
-            Request::post(format!("http://{}/defect", self.management))
-                .body(Full::default())
+            Request::post(format!("http://{}{path}", self.management))
+                .body(Full::from(body.to_owned()))
                 .unwrap(),
         )
         .await
