@@ -86,7 +86,7 @@ impl TestNamespace {
     async fn pods(&self, revision: &str) -> Result<Vec<String>, ClusterError> {
         let list = ListParams::default().labels(&format!("penin.ai/revision={revision}"));
         let pods = self.api::<Pod>().list(&list).await?;
-        Ok(pods.iter().map(|pod| pod.name_any()).collect())
+        Ok(pods.iter().map(kube::ResourceExt::name_any).collect())
     }
 
     /// A path of a model server's management port, by way of the API server.
